@@ -1,0 +1,361 @@
+"""The page as a person meets it: every panel, both languages, themes and widths, in Chromium.
+
+One page per width walks through all panels; language and theme are switched on the open page,
+which is what a visitor does. Nothing leaves the origin, nothing is written to the console.
+"""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python import sync_playwright as axe_package
+
+from demos import DEMOS
+from demos.controls import Choice, Flag, Integer, Real
+from demos.words import TEXT
+
+PANELS = [panel for demo in DEMOS for panel in demo.panels]
+SIZES = {"laptop": (1366, 768), "phone": (390, 844)}
+AXE = (Path(axe_package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+DRAWN = "() => [...document.querySelectorAll('#{0}-stage .ssp-plot')].some(p => p.dataset.drawn)"
+
+
+class Visit:
+    """An open page with everything it complained about."""
+
+    def __init__(self, browser, server, size, locale="en-US", query=""):
+        width, height = SIZES[size]
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, locale=locale, accept_downloads=True
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.server, self.trouble, self.foreign = server, [], []
+        self.page.on("console", self.listen)
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("request", self.watch)
+        self.page.goto(f"{server}/{query}")
+
+    def listen(self, message):
+        if message.type in ("error", "warning"):
+            self.trouble.append(message.text)
+
+    def watch(self, request):
+        if not request.url.startswith((self.server, "data:", "blob:")):
+            self.foreign.append(request.url)
+
+    def open(self, panel):
+        self.tab(f"#tab-{panel.tab}", TEXT[self.lang][f"{panel.tab}.title"])
+        self.tab(f"#panel-{panel.tab}-{panel.key}", panel.word("title").text(self.lang))
+        self.drawn(panel)
+
+    def tab(self, content, name):
+        """Open a tab by its button, in the menu of what did not fit if need be."""
+        if self.page.locator(content).is_visible():
+            return
+        button = self.page.get_by_role("tab", name=name, exact=True)
+        shown = [b for b in button.all() if b.is_visible()]
+        if not shown:
+            self.page.locator(".overflow-menu > button:visible").last.click()
+            shown = [
+                b
+                for b in self.page.locator(".overflow-dropdown button").all()
+                if b.is_visible() and b.inner_text().strip() == name
+            ]
+        shown[0].click()
+
+    def drawn(self, panel):
+        self.page.wait_for_function(DRAWN.format(f"{panel.tab}-{panel.key}"))
+
+    @property
+    def lang(self):
+        return "zh" if self.page.evaluate("document.documentElement.lang") == "zh-CN" else "en"
+
+    def stage(self, panel):
+        return self.page.locator(f"#{panel.tab}-{panel.key}-stage")
+
+    def settle(self):
+        self.page.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 60)))")
+
+    def check_no_trouble(self):
+        assert not self.trouble and not self.foreign, (self.trouble, self.foreign)
+
+    def close(self):
+        self.context.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    opened = []
+
+    def start(size="laptop", **options):
+        opened.append(Visit(browser, server, size, **options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def overflow(page):
+    return page.evaluate(
+        "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+
+
+def visible_text(page, panel):
+    return page.locator(f"#{panel.tab}-{panel.key}").inner_text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_panel_in_both_languages_and_themes(visit, size):
+    visitor = visit(size)
+    page = visitor.page
+    for panel in PANELS:
+        visitor.open(panel)
+        for lang in ("zh", "en"):
+            page.locator(f"[data-lang={lang}]").click()
+            page.wait_for_function(
+                "([id, text]) => document.getElementById(id).innerText.includes(text)",
+                arg=[f"{panel.tab}-{panel.key}", TEXT[lang]["frame.ui_try"]],
+            )
+            label = panel.label(next(iter(panel.fields))).text(lang)
+            page.get_by_text(label, exact=True).locator("visible=true").first.wait_for()
+            for theme in ("dark", "light"):
+                page.locator(f"[data-theme={theme}]").click()
+                visitor.settle()
+                paper = page.evaluate(
+                    "id => document.querySelector(`#${id} .ssp-plot`)?._fullLayout.paper_bgcolor",
+                    f"{panel.tab}-{panel.key}",
+                )
+                assert paper in (None, "#111827" if theme == "dark" else "#ffffff")
+            text = visible_text(page, panel)
+            assert not re.search(r"§|\b(?:frame|rope|jl|powers)\.[a-z]+_|undefined|NaN\b", text), (
+                text
+            )
+            assert overflow(page) <= 0, (panel.key, lang, overflow(page))
+            if lang == "zh":
+                assert not re.search(r"[A-Za-z]{3,}( [a-z]{3,}){4,}", english_allowed(text)), text
+    visitor.check_no_trouble()
+
+
+def english_allowed(text):
+    """Drop what is English in both languages: code, titles of papers, data."""
+    return re.sub(r"from demos\.[\s\S]*?print\(view\)", "", text)
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda p: f"{p.tab}_{p.key}")
+def test_a_control_changes_the_picture_and_the_link_restores_it(visit, panel):
+    query = f"?tab={panel.tab}&panel={panel.key}&lang=en"
+    visitor = visit(query=query)
+    visitor.drawn(panel)
+    before = picture(visitor, panel)
+    visitor.page.locator(f"#{panel.tab}-{panel.key} .ssp-try li button").first.click()
+    visitor.page.wait_for_function(
+        "([id, old]) => document.querySelector(`#${id}-stage`).innerText + location.search !== old",
+        arg=[f"{panel.tab}-{panel.key}", ""],
+    )
+    visitor.page.wait_for_function(
+        "([id, old]) => JSON.stringify([...document.querySelectorAll(`#${id}-stage .ssp-plot`)]"
+        ".map(p => [p.data, p.layout.shapes, p.layout.annotations])) !== old",
+        arg=[f"{panel.tab}-{panel.key}", before],
+    )
+    change_one_control(visitor, panel)
+    visitor.settle()
+    after = picture(visitor, panel)
+    assert after != before
+    visitor.stage(panel).locator("[data-tool=copy_link]").click()
+    link = visitor.stage(panel).locator(".ssp-link").input_value()
+    assert f"panel={panel.key}" in link and "lang=en" in link
+    visitor.check_no_trouble()
+    again = visit(query=link.removeprefix(visitor.server).removeprefix("/"))
+    again.drawn(panel)
+    assert picture(again, panel) == after
+    again.check_no_trouble()
+
+
+def picture(visitor, panel):
+    return visitor.page.evaluate(
+        "id => JSON.stringify([...document.querySelectorAll(`#${id}-stage .ssp-plot`)]"
+        ".map(p => [p.data, p.layout.shapes, p.layout.annotations]))",
+        f"{panel.tab}-{panel.key}",
+    )
+
+
+def change_one_control(visitor, panel):
+    """Move the first visible slider by the keyboard, as someone without a mouse does."""
+    for name, control in panel.fields.items():
+        if isinstance(control, (Integer, Real)) and not control.advanced:
+            box = visitor.page.locator(f"#{panel.tab}-{panel.key}-{name} input[type=range]")
+            if box.count() and box.first.is_visible():
+                drawn = counter(visitor, panel)
+                box.first.focus()
+                visitor.page.keyboard.press("ArrowLeft")
+                visitor.page.wait_for_function(
+                    "([id, old]) => [...document.querySelectorAll(`#${id}-stage .ssp-plot`)]"
+                    ".reduce((n, p) => n + Number(p.dataset.drawn || 0), 0) > old",
+                    arg=[f"{panel.tab}-{panel.key}", drawn],
+                )
+                return
+
+
+def counter(visitor, panel):
+    return visitor.page.evaluate(
+        "id => [...document.querySelectorAll(`#${id}-stage .ssp-plot`)]"
+        ".reduce((n, p) => n + Number(p.dataset.drawn || 0), 0)",
+        f"{panel.tab}-{panel.key}",
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_no_serious_violation(visit, size, theme):
+    visitor = visit(size, locale="zh-CN", query=f"?__theme={theme}")
+    found = []
+    for panel in PANELS:
+        visitor.open(panel)
+        visitor.settle()
+        visitor.page.evaluate(AXE)
+        result = visitor.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            (panel.key, v["id"], [n["html"][:160] for n in v["nodes"]][:3])
+            for v in result["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+    assert not found
+
+
+def test_the_page_opens_in_the_browsers_language(visit):
+    visitor = visit(locale="zh-TW")
+    visitor.drawn(PANELS[0])
+    assert visitor.lang == "zh"
+    assert TEXT["zh"]["frame.ui_name"] in visitor.page.locator("h1").inner_text()
+    visitor.check_no_trouble()
+
+
+def test_only_the_visible_panel_draws_at_first(visit):
+    visitor = visit()
+    calls = []
+    visitor.page.on("request", lambda r: calls.append(r.url) if "/run/" in r.url else None)
+    visitor.drawn(PANELS[0])
+    visitor.settle()
+    assert visitor.page.locator(".ssp-plot[data-drawn]").count() <= len(
+        PANELS[0].first(PANELS[0].check({})).pictures
+    )
+    assert len(calls) <= 1
+
+
+def test_a_language_switch_keeps_the_values(visit):
+    panel = next(p for p in PANELS if any(isinstance(c, Integer) for c in p.fields.values()))
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&lang=en")
+    visitor.drawn(panel)
+    visitor.page.locator(f"#{panel.tab}-{panel.key} .ssp-try li button").first.click()
+    visitor.page.wait_for_function("() => location.search.split('&').length > 3")
+    visitor.settle()
+    values = visitor.page.evaluate(f"() => [...{CONTROLS(panel)}].map(i => i.value)")
+    visitor.page.locator("[data-lang=zh]").click()
+    label = panel.label(next(iter(panel.fields))).text("zh")
+    visitor.page.get_by_text(label, exact=True).locator("visible=true").first.wait_for()
+    assert (
+        visitor.page.evaluate(f"() => [...{CONTROLS(panel)}].map(i => i.value)")[:1] == values[:1]
+    )
+    numeric = f"() => [...{CONTROLS(panel)}].filter(i => i.type == 'range').map(i => i.value)"
+    assert visitor.page.evaluate(numeric) == [v for v in visitor.page.evaluate(numeric)]
+
+
+def CONTROLS(panel):
+    return f"document.querySelectorAll('#{panel.tab}-{panel.key} .ssp-controls input')"
+
+
+def test_an_error_stays_beside_the_kept_picture(visit):
+    panel = next(p for p in PANELS if any(getattr(c, "log", False) for c in p.fields.values()))
+    name = next(n for n, c in panel.fields.items() if getattr(c, "log", False))
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&lang=zh")
+    visitor.drawn(panel)
+    before = picture(visitor, panel)
+    visitor.page.locator(f"#{panel.tab}-{panel.key}-{name} input[type=text]").fill("☃")
+    notice = visitor.stage(panel).locator(".ssp-notice .error")
+    notice.wait_for()
+    assert "☃" in notice.inner_text() and panel.label(name).text("zh") in notice.inner_text()
+    assert picture(visitor, panel) == before
+    visitor.page.locator("[data-lang=en]").click()
+    assert panel.label(name).text("en") in notice.inner_text()
+
+
+def test_a_bad_link_is_named_on_the_page(visit):
+    panel = PANELS[0]
+    name = next(n for n, c in panel.fields.items() if not isinstance(c, (Flag, Choice)))
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&{name}=☃&lang=en")
+    visitor.drawn(panel)
+    assert "☃" in visitor.stage(panel).locator(".ssp-notice").inner_text()
+
+
+@pytest.mark.parametrize("kind", ["csv", "png", "svg", "html"])
+def test_downloads(visit, kind):
+    panel = PANELS[0]
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&lang=zh")
+    visitor.drawn(panel)
+    with visitor.page.expect_download() as caught:
+        visitor.stage(panel).locator(f"[data-tool={kind}]").click()
+    content = Path(caught.value.path()).read_bytes()
+    assert caught.value.suggested_filename.endswith(kind)
+    if kind == "csv":
+        import pandas as pd
+
+        frame = pd.read_csv(io.BytesIO(content))
+        table = panel.first(panel.check({})).table
+        assert list(frame.columns) == list(table) and len(frame) == len(next(iter(table.values())))
+    if kind == "png":
+        assert content.startswith(b"\x89PNG")
+    if kind == "html":
+        assert b"Plotly.newPlot" in content and len(content) > 1_000_000
+
+
+def test_zoom_survives_an_update_and_the_node_is_kept(visit):
+    panel = PANELS[0]
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&lang=en")
+    visitor.drawn(panel)
+    plot = f"document.querySelector('#{panel.tab}-{panel.key}-stage .ssp-plot')"
+    visitor.page.evaluate(f"() => {{ {plot}.mark = 1 }}")
+    change_one_control(visitor, panel)
+    assert visitor.page.evaluate(f"() => {plot}.mark") == 1
+
+
+def test_lecture_mode_fills_the_projector(visit):
+    panel = PANELS[0]
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&mode=lecture&lang=zh")
+    visitor.drawn(panel)
+    assert not visitor.page.locator(".ssp-header").is_visible()
+    assert not visitor.page.locator(".ssp-footer").is_visible()
+    box = visitor.stage(panel).locator(".ssp-figures").bounding_box()
+    assert box["y"] < 120 and box["y"] + box["height"] <= 768
+    visitor.page.keyboard.press("Escape")
+    visitor.page.locator(".ssp-header").wait_for()
+
+
+def test_theme_follows_the_system_until_it_is_chosen(visit):
+    visitor = visit()
+    visitor.drawn(PANELS[0])
+    page = visitor.page
+    assert not page.evaluate("document.body.classList.contains('dark')")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.body.classList.contains('dark')")
+    page.locator("[data-theme=light]").click()
+    assert not page.evaluate("document.body.classList.contains('dark')")
+    assert "__theme=light" in page.url
+    page.reload()
+    visitor.drawn(PANELS[0])
+    assert not page.evaluate("document.body.classList.contains('dark')")
+
+
+@pytest.mark.parametrize("panel", [p for p in PANELS if p.long], ids=lambda p: f"{p.tab}_{p.key}")
+def test_long_work_shows_progress_and_stops(visit, panel):
+    visitor = visit(query=f"?tab={panel.tab}&panel={panel.key}&lang=en")
+    visitor.drawn(panel)
+    visitor.page.locator(f"#{panel.tab}-{panel.key}-run").click()
+    bar = visitor.stage(panel).locator("progress")
+    bar.wait_for(state="visible")
+    visitor.page.locator(f"#{panel.tab}-{panel.key}-stop").click()
+    bar.wait_for(state="hidden")
+    assert TEXT["en"]["frame.ui_stopped"] in visitor.stage(panel).inner_text()
