@@ -240,12 +240,15 @@ window.ssp = (() => {
       const view = this.view, names = new Set(view.figures.map((figure) => figure.name));
       for (const [name, box] of this.boxes) if (!names.has(name)) { Plotly.purge(box.plot); box.node.remove(); this.boxes.delete(name); }
       this.figures.classList.toggle("ssp-many", view.figures.length > 1);
-      for (const figure of view.figures) {
+      for (const figure of view.figures) {  // all boxes first: their widths depend on each other
         const box = this.boxes.get(figure.name) ?? this.addBox(figure.name);
         box.node.classList.toggle("ssp-wide", figure.wide);
         this.figures.append(box.node);
         box.head.textContent = view.say(figure.title);
         box.head.hidden = !figure.title;
+      }
+      for (const figure of view.figures) {
+        const box = this.boxes.get(figure.name);
         const { data, layout, frames } = view.spec(figure, box.plot.clientWidth);
         Plotly.react(box.plot, { data, layout, frames,
           config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } })
@@ -466,7 +469,10 @@ window.ssp = (() => {
 
   function header(element, props, trigger) {
     const root = element.querySelector(".ssp-header");
+    const leave = make("button", { type: "button", class: "ssp-tool ssp-leave", onclick: toggleLecture });
+    root.after(leave);
     const draw = () => {
+      leave.textContent = word("leave_lecture");
       const button = (name, on, action, more = {}) => make("button", { type: "button", "aria-pressed": String(on), onclick: action, ...more }, name);
       const group = (name, ...children) => make("div", { role: "group", "aria-label": name, class: "ssp-group" }, ...children);
       const languages = [["zh", "中文", "zh-CN"], ["en", "English", "en"]].map(([lang, name, tag]) =>

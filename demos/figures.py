@@ -187,7 +187,7 @@ def line(
 ) -> Trace:
     """Return a line trace."""
     style = {"color": color, "dash": dash, "width": width}
-    return _scatter(x, y, name, mode="lines", line=style, **more)
+    return _scatter(x, y, name, **{"mode": "lines", "line": style, **more})
 
 
 def dots(
@@ -202,7 +202,7 @@ def dots(
 ) -> Trace:
     """Return a trace of markers."""
     style = {"color": color, "size": size, "symbol": symbol}
-    return _scatter(x, y, name, mode="markers", marker=style, **more)
+    return _scatter(x, y, name, **{"mode": "markers", "marker": style, **more})
 
 
 def _scatter(x: ArrayLike, y: ArrayLike, name: Text, **more: Any) -> Trace:

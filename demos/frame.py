@@ -196,7 +196,7 @@ def theme() -> Any:
 def _add_tab(frame: Frame, demo: Demo) -> None:
     with gr.Tab(TEXT["en"][f"{demo.key}.title"], id=demo.key, elem_id=f"tab-{demo.key}") as tab:
         frame.speak(tab, lambda lang: {"label": TEXT[lang][f"{demo.key}.title"]})
-        intro = gr.Markdown(_intro(demo, "en"), elem_classes="ssp-intro")
+        intro = gr.Markdown(_intro(demo, "en"), latex_delimiters=LATEX, elem_classes="ssp-intro")
         frame.speak(intro, lambda lang: {"value": _intro(demo, lang)})
         with gr.Tabs(elem_classes="ssp-panels") as frame.tabs[demo.key]:
             for panel in demo.panels:

@@ -19,7 +19,7 @@ from demos.words import LANGUAGES, TEXT, Language, Word, resolve, spell
 
 Relation = Literal["=", "≤", "≥", "≈", ""]
 Value = float | int | str | Word | None
-Table = Mapping[str, ArrayLike]
+Table = Mapping[str, Any]  # columns: arrays or lists of numbers, texts, Words
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ def spell(value: Any, lang: Language = "en", digits: int = 5) -> str:
         return value.text(lang)
     if hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}".replace(",", "\u202f")  # digits in threes, kept on one line
     if not isinstance(value, float):
         return str(value)
     if math.isnan(value):
