@@ -240,6 +240,7 @@ window.ssp = (() => {
       const view = this.view, names = new Set(view.figures.map((figure) => figure.name));
       for (const [name, box] of this.boxes) if (!names.has(name)) { Plotly.purge(box.plot); box.node.remove(); this.boxes.delete(name); }
       this.figures.classList.toggle("ssp-many", view.figures.length > 1);
+      this.figures.classList.toggle("ssp-crowd", view.figures.length > 4);
       for (const figure of view.figures) {  // all boxes first: their widths depend on each other
         const box = this.boxes.get(figure.name) ?? this.addBox(figure.name);
         box.node.classList.toggle("ssp-wide", figure.wide);
@@ -417,7 +418,8 @@ window.ssp = (() => {
 
   function logSlider(element, props, trigger, watch) {
     const root = element.querySelector(".ssp-log"), id = `${element.closest("[id]")?.id ?? "log"}-field`;
-    const low = Math.log(props.low), high = Math.log(props.high), last = props.infinite ? 1010 : 1000;
+    const shift = props.low > 0 ? 0 : 1;  // a slider that reaches 0 runs on log(1 + value)
+    const low = Math.log(props.low + shift), high = Math.log(props.high + shift), last = props.infinite ? 1010 : 1000;
     const label = make("label", { for: id }), info = make("div", { class: "ssp-info", id: `${id}-info` });
     const text = make("input", { type: "text", id, autocomplete: "off", spellcheck: "false" });
     const range = make("input", { type: "range", min: 0, max: last, step: 10 });
@@ -434,18 +436,19 @@ window.ssp = (() => {
       if (value < 1 && value > 0.001 && Math.abs(inverse * value - 1) < 1e-9) return `1/${inverse}`;
       return String(Number(value.toPrecision(12)));
     };
-    const at = (value) => value === Infinity ? 1010 : 1000 * (Math.log(value) - low) / (high - low);
+    const at = (value) => value === Infinity ? 1010 : 1000 * (Math.log(value + shift) - low) / (high - low);
     const valueAt = (place) => {
       if (place > 1000) return Infinity;
-      const value = Math.min(props.high, Math.max(props.low, Math.exp(low + (high - low) * place / 1000)));
+      const value = Math.min(props.high, Math.max(props.low, Math.exp(low + (high - low) * place / 1000) - shift));
       if (props.integer) return Math.round(Number(value.toPrecision(value < 1000 ? 3 : 2)));
-      if (Math.abs(Math.log(value)) < (high - low) / 150) return 1;
+      if (shift) return Number(value.toPrecision(2));
+      if (props.low < 1 && props.high > 1 && Math.abs(Math.log(value)) < (high - low) / 150) return 1;
       return value < 1 && props.low <= 1 / 8 && props.high >= 2 ? 1 / Number((1 / value).toPrecision(2)) : Number(value.toPrecision(2));
     };
     const show = (string) => {
       const value = read(String(string));
       text.value = Number.isNaN(value) ? String(string) : write(value);
-      if (value > 0) range.value = at(value);
+      if (value + shift > 0) range.value = at(value);
       range.setAttribute("aria-valuetext", text.value);
     };
     const say = () => {
@@ -460,7 +463,7 @@ window.ssp = (() => {
       range.setAttribute("aria-valuetext", text.value);
       tell(text.value);
     });
-    text.addEventListener("input", () => { const v = read(text.value); if (v > 0) range.value = at(v); tell(text.value); });
+    text.addEventListener("input", () => { const v = read(text.value); if (v + shift > 0) range.value = at(v); tell(text.value); });
     watch("value", () => { if (String(props.value) !== text.value) show(props.value); });
     addEventListener("ssp-lang", say);
     say();

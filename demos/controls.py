@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from demos.words import TEXT, W, Word, quoted
+from models.tables import TableError, read_table
 
 MAX_TEXT = 400
 
@@ -102,6 +106,24 @@ def number(value: Any) -> float | int:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def numbers(text: str) -> list[float]:
+    """Return the finite numbers of a text, separated by commas, semicolons or blanks.
+
+    Raises:
+        ValueError: A part is not a finite number, or there is none.
+    """
+    plain = (
+        unicodedata.normalize("NFKC", text)
+        .replace(";", " ")
+        .replace(",", " ")
+        .replace("\u3001", " ")
+    )
+    values = [float(number(part)) for part in plain.split()]
+    if not values or not all(map(math.isfinite, values)):
+        raise ValueError(text)
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,6 +383,20 @@ class Upload(Control):
     def code(self, value: Any) -> str:
         """Return the file's name, without the server's folder."""
         return repr(Path(value).name if value else None)
+
+
+def table_values(field: Word, path: str) -> NDArray[np.float64]:
+    """Return the numbers of an uploaded csv, txt or npy file, one row per line.
+
+    Raises:
+        InputError: The file is not a table of finite numbers; the sentence names the place.
+    """
+    try:
+        return read_table(path).values
+    except TableError as error:
+        raise InputError(W(f"frame.table_{error.code}", field=field, **error.details)) from None
+    except OSError:
+        raise InputError(W("frame.error_file_gone", field=field)) from None
 
 
 def label_word(tab: str, panel: str, param: str, suffix: str = "") -> Word:

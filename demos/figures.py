@@ -210,7 +210,9 @@ def _scatter(x: ArrayLike, y: ArrayLike, name: Text, **more: Any) -> Trace:
     return {**trace, "name": name, "showlegend": more.get("showlegend", bool(name))}
 
 
-def bars(x: ArrayLike, y: ArrayLike, name: Text = "", color: str = "@blue", **more: Any) -> Trace:
+def bars(
+    x: ArrayLike | Sequence[Text], y: ArrayLike, name: Text = "", color: str = "@blue", **more: Any
+) -> Trace:
     """Return a bar trace."""
     trace = {"type": "bar", "x": _array(x), "y": _array(y), "marker": {"color": color}}
     return {**trace, "name": name, "showlegend": bool(name), **more}
@@ -230,7 +232,7 @@ def heat(
     return {**trace, "hoverongaps": False, **more}
 
 
-def _array(values: ArrayLike) -> Any:
+def _array(values: ArrayLike | Sequence[Text]) -> Any:
     """Return numbers as an array of a small type; texts and Words as they are."""
     if isinstance(values, (list, tuple)) and any(isinstance(v, (str, Word)) for v in values):
         return list(values)

@@ -39,6 +39,7 @@ from demos.words import LANGUAGES, TEXT, Language, W, Word, language
 log = logging.getLogger(__name__)
 
 DEADLINE = 120.0  # seconds of long work for one visitor
+MOST_BOXES = 8  # choices shown as boxes to tick; more become a list
 CORES = os.cpu_count() or 1
 POOL: dict[str, Any] = {"concurrency_id": "cpu", "concurrency_limit": max(1, CORES // 2)}
 LIVE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -124,8 +125,7 @@ def build(demos: Sequence[Demo]) -> Frame:
             for demo in demos:
                 _add_tab(frame, demo)
         _html(
-            html_template='<footer class="ssp-footer"></footer>',
-            js_on_load="ssp.footer(element)",
+            html_template='<footer class="ssp-footer"></footer>', js_on_load="ssp.footer(element)"
         )
         for demo in demos:
             for panel in demo.panels:
@@ -307,7 +307,9 @@ def _component(frame: Frame, panel: Panel, name: str, control: Control) -> Any:
 
     def props(lang: Language) -> dict[str, Any]:
         spoken: dict[str, Any] = {"label": label.text(lang)}
-        if info:
+        if info and isinstance(control, Upload):  # gr.File has no line of help
+            spoken["label"] = f"{label.text(lang)} · {info.text(lang)}"
+        elif info:
             spoken["info"] = info.text(lang)
         if isinstance(control, (Choice, Choices)):
             spoken["choices"] = _choices(panel, name, control, lang)
@@ -321,6 +323,8 @@ def _component(frame: Frame, panel: Panel, name: str, control: Control) -> Any:
         component = gr.Slider(control.low, control.high, step=control.step, buttons=[], **common)
     elif isinstance(control, Choice):
         component = (gr.Radio if control.radio else gr.Dropdown)(**common)
+    elif isinstance(control, Choices) and len(control.options) > MOST_BOXES:
+        component = gr.Dropdown(multiselect=True, **common)
     elif isinstance(control, Choices):
         component = gr.CheckboxGroup(**common)
     elif isinstance(control, Flag):

@@ -62,8 +62,8 @@ class Panel:
 
     @property
     def tab(self) -> str:
-        """Key of the tab: the name of the module that holds the panel."""
-        return self.view.__module__.rpartition(".")[2]
+        """Key of the tab: the module in ``demos`` that holds the panel, or its folder."""
+        return self.view.__module__.split(".")[1]
 
     @property
     def long(self) -> bool:

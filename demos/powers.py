@@ -537,9 +537,7 @@ def pick_pair(values: Values, point: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def huge_controls() -> dict[str, Control]:
     """Return the controls of ``huge``."""
-    return {
-        "n": Text(default="10^16", length=320, parse=_parse_huge, rule="powers.rule_integer"),
-    }
+    return {"n": Text(default="10^16", length=320, parse=_parse_huge, rule="powers.rule_integer")}
 
 
 def _parse_huge(text: str) -> int:

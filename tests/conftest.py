@@ -29,8 +29,8 @@ def _refuse_foreign_sockets() -> None:
         _refuse_unless_loopback(host)
         return lookup(host, *args, **kwargs)
 
-    socket.socket.connect = guarded_connect  # type: ignore[method-assign]
-    socket.getaddrinfo = guarded_lookup  # type: ignore[assignment]
+    socket.socket.connect = guarded_connect  # type: ignore[method-assign, assignment]
+    socket.getaddrinfo = guarded_lookup
 
 
 def _refuse_unless_loopback(host: Any) -> None:

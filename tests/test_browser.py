@@ -31,7 +31,9 @@ class Visit:
         )
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
-        self.server, self.trouble, self.foreign = server, [], []
+        self.server = server
+        self.trouble: list[str] = []
+        self.foreign: list[str] = []
         self.page.on("console", self.listen)
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("request", self.watch)

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def shrunk(panel: Panel):
 @EACH
 def test_the_snippet_runs_and_gives_the_table_on_screen(panel):
     values = panel.check(shrunk(panel))
-    scope = {"print": lambda *_: None}
+    scope: dict[str, Any] = {"print": lambda *_: None}
     exec(compile(panel.code(values), panel.key, "exec"), scope)
     *_, last = panel.views(values)
     view = scope["view"]
