@@ -14,6 +14,8 @@ from demos.words import W
 from models import rope
 from models.rope import Scheme
 
+MOST_TILES = 128  # a side, drawn
+
 
 def attention_controls() -> dict[str, Control]:
     """Return the controls of ``attention``."""
@@ -58,8 +60,8 @@ def attention(
         tile: Side of a tile, tokens.
         seed: Seed of the random q and k.
     """
-    if long_len / tile > 256:
-        raise InputError(W("rope.error_tiles", given=-(-long_len // tile)))
+    if long_len / tile > MOST_TILES:
+        raise InputError(W("rope.error_tiles", most=MOST_TILES, given=-(-long_len // tile)))
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((2, length, head_dim))
     theta = rope.frequencies(head_dim)
@@ -67,7 +69,8 @@ def attention(
     scheme = Scheme(method, window, factor)
     passes = rope.two_pass(q, k, scheme, theta, layout)
     scale = rope.log_n_scale(np.arange(1, length + 1), train_len, log_n)[:, None]
-    merged = np.where(np.isfinite(passes.merged), passes.merged * scale, -np.inf)
+    visible = np.isfinite(passes.merged)
+    merged = np.where(visible, np.where(visible, passes.merged, 0) * scale, -np.inf)
     weights = rope.softmax(merged)
     index = np.arange(length)
     table = {"i": np.repeat(index, index + 1), "j": np.concatenate([index[: i + 1] for i in index])}
@@ -126,20 +129,12 @@ def _attention_figures(
         title=W("rope.title_entropy"),
         height=300,
     )
-    tiles = rope.tile_kinds(long_len, tile, window * 16).astype(np.float64)
     kinds = figure(
         heat(
-            np.where(tiles < 0, np.nan, tiles),
-            zmin=0,
+            rope.tile_kinds(long_len, tile, window * 16),  # -1 hidden, 0 near, 1 far, 2 both
+            zmin=-1,
             zmax=2,
-            colorscale=[
-                [0, "@blue/0.6"],
-                [1 / 3, "@blue/0.6"],
-                [1 / 3, "@gray/0.35"],
-                [2 / 3, "@gray/0.35"],
-                [2 / 3, "@orange"],
-                [1, "@orange"],
-            ],
+            colorscale=_steps("@paper/0", "@blue/0.6", "@gray/0.35", "@orange"),
             showscale=False,
             hoverinfo="skip",
         ),
@@ -156,6 +151,12 @@ def _attention_figures(
         "entropy": entropy,
         "tiles": kinds,
     }
+
+
+def _steps(*colors: str) -> list[list[Any]]:
+    """Return a colour scale of equal bands."""
+    count = len(colors)
+    return [[(c + end) / count, color] for c, color in enumerate(colors) for end in (0, 1)]
 
 
 _DIVERGING = [[0, "@orange"], [0.5, "@paper"], [1, "@blue"]]

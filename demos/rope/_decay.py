@@ -18,7 +18,7 @@ def decay_controls() -> dict[str, Control]:
     return {
         "head_dim": HEAD_DIM,
         "base": BASE,
-        "length": Integer(default=4096, low=4, high=65_536, log=True),
+        "length": Integer(default=1024, low=4, high=65_536, log=True),
     }
 
 

@@ -199,7 +199,15 @@ def _ratio_figure(trained: Rope, new: Mapping[str, Floats]) -> Figure:
 
 def _wavelength_figure(trained: Rope, new: Mapping[str, Floats], length: float) -> Figure:
     pair = np.arange(trained.head_dim // 2)
-    traces = [line(pair, rope_frequencies.wavelengths(trained.theta), "RoPE", "@gray", width=3)]
+    traces = [
+        line(
+            pair,
+            rope_frequencies.wavelengths(trained.theta),
+            W("rope.frequency_rope"),
+            "@gray",
+            width=3,
+        )
+    ]
     for name, theta in new.items():
         waves = rope_frequencies.wavelengths(theta)
         curve = line(pair, np.where(np.isfinite(waves), waves, np.nan), "", _frequency_color(name))

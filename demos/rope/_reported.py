@@ -97,7 +97,12 @@ def _main_view(condition: str, families: Sequence[str], log_ns: Sequence[str], o
             *traces,
             *([trained] if rows else []),
             x=axis(W("rope.axis_accuracy"), range=[0, 92]),
-            y=axis("", categoryorder="array", categoryarray=names, tickfont={"size": 11}),
+            y=axis(
+                W("rope.axis_model"),
+                categoryorder="array",
+                categoryarray=names,
+                tickfont={"size": 11},
+            ),
             layout={"bargap": 0.25},
             height=max(220, 90 + 21 * len(rows)),
         ),
@@ -205,23 +210,24 @@ def _lengths_view(name: str, unused: frozenset[str]) -> View:
     """Return a table of values by length, one line per row."""
     table = reported_tables()[name]
     rows, unit = table["rows"], W(f"rope.axis_reported_{name}")
+    lines: list[tuple[Word | str, list[float | None]]]
     if name == "minimal_base":
         lengths = [row[0] for row in rows]
-        lines = {
-            W("rope.base_paper"): [r[1] for r in rows],
-            W("rope.base_post"): [r[2] for r in rows],
-        }
+        lines = [
+            (W("rope.base_paper"), [row[1] for row in rows]),
+            (W("rope.base_post"), [row[2] for row in rows]),
+        ]
     else:
         lengths = [_tokens(column) for column in table["columns"][1:]]
-        lines = {row[0]: row[1:] for row in rows}
+        lines = [(row[0], row[1:]) for row in rows]
     traces = []
-    for (label, values), color in zip(lines.items(), ("@blue", "@orange", "@green"), strict=False):
+    for (label, values), color in zip(lines, ("@blue", "@orange", "@green"), strict=False):
         heights = [math.nan if v is None else v for v in values]
         mode: dict[str, Any] = {"mode": "lines+markers", "marker": {"color": color, "size": 9}}
         traces.append(line(lengths, heights, label, color, **mode))
     flat = [
-        (str(label), length, value)
-        for label, values in lines.items()
+        (label, length, value)
+        for label, values in lines
         for length, value in zip(lengths, values, strict=True)
         if value is not None
     ]

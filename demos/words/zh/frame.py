@@ -38,7 +38,7 @@ WORDS = {
     "ui_table_cut": "此处显示 {count} 行中的前 {rows} 行，CSV 文件包含全部。",
     "ui_try": "试一试",
     "ui_reset": "恢复初始值",
-    "ui_footer": "Apache-2.0 · 博文作者苏剑林（CC BY-NC-ND）,此处只链接，不转载。",
+    "ui_footer": "Apache-2.0 · 博文作者苏剑林（CC BY-NC-ND），此处只链接，不转载。",
     "ui_api": "API",
     "ui_mcp": "MCP 工具",
     # controls that several tabs share
@@ -56,7 +56,7 @@ WORDS = {
     "error_cost": "“{field}”：需要 {given} {unit}，超过这里的上限 {limit}。{advice}",
     "error_bug": "我们这边出了错；您的设置都还在，详情见服务器日志。",
     "error_file_gone": "“{field}”：服务器上没有（或已不再有）这个文件，请重新上传。",
-    "error_file_size": "“{field}”：文件最大 {limit} kB,收到的是 {given} kB。",
+    "error_file_size": "“{field}”：文件最大 {limit} kB，收到的是 {given} kB。",
     "table_unknown_type": "“{field}”：文件类型是 {found}，这里只读 csv、txt 和 npy。",
     "table_too_large": "“{field}”：文件有 {found} {what}，最多读 {limit}。",
     "table_empty": "“{field}”：文件中没有数字行。",
