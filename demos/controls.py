@@ -77,6 +77,10 @@ class Control:
         """Return what a link's text stands for, still unchecked."""
         return text
 
+    def json(self, value: Any) -> Any:
+        """Return the value as it stands in JSON, which has no infinity."""
+        return value
+
     def code(self, value: Any) -> str:
         """Return the value as Python source."""
         return repr(value)
@@ -180,7 +184,11 @@ class Real(Control):
     step: float = 0.01
     log: bool = False
     infinite: bool = False
-    annotation: ClassVar[Any] = float
+
+    @property
+    def annotation(self) -> Any:
+        """Type for the API."""
+        return float | str if self.infinite else float
 
     def check(self, field: Word, value: Any) -> float:
         """Return the real number as a float."""
@@ -196,6 +204,10 @@ class Real(Control):
         """Return the range in words."""
         key = "frame.domain_real_infinite" if self.infinite else "frame.domain_real"
         return W(key, low=self.low, high=self.high)
+
+    def json(self, value: Any) -> Any:
+        """Return the number, or "inf"."""
+        return "inf" if value == math.inf else value
 
     def to_text(self, value: Any) -> str:
         """Return the shortest text that gives the same number."""

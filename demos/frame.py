@@ -483,7 +483,12 @@ def _publish(panel: Panel) -> None:
 def api_function(panel: Panel) -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
     """Return the typed, documented function behind a panel's API endpoint."""
     parameters = [
-        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=c.default, annotation=c.annotation)
+        Parameter(
+            name,
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=c.json(c.default),
+            annotation=c.annotation,
+        )
         for name, c in panel.fields.items()
     ]
     extras: list[tuple[str, Any, Any]] = [

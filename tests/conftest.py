@@ -2,14 +2,21 @@
 
 import os
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class NetworkUsed(Exception):
@@ -48,14 +55,40 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """Address of the whole app, running in this process on a free port."""
-    from app import frame
-    from demos.frame import launch
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the whole app, running as its users run it: ``python app.py`` on a free port.
 
-    _, url, _ = launch(frame, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    yield url.rstrip("/")
-    frame.blocks.close(verbose=False)
+    At the end its log must hold no traceback.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "app.log"
+    env = {**os.environ, "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once the page answers."""
+    for _ in range(600):
+        assert process.poll() is None, log.read_text()
+        try:
+            httpx.get(url, timeout=5)
+            return
+        except httpx.TransportError:
+            threading.Event().wait(0.1)
+    raise AssertionError(log.read_text())
 
 
 CHROMIUM_ARGS = [
