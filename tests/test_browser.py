@@ -38,6 +38,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("request", self.watch)
         self.page.goto(f"{server}/{query}")
+        self.page.locator(".ssp-plot[data-drawn]").first.wait_for()
 
     def listen(self, message):
         if message.type in ("error", "warning"):
