@@ -10,6 +10,11 @@ window.ssp = (() => {
   const word = (key) => site.words[state.lang][key] ?? key;
   const narrow = () => innerWidth < 640;
 
+  // Gradio writes the browser's language there; what is on screen is ours to say
+  const spokenTag = () => state.lang === "zh" ? "zh-CN" : "en";
+  new MutationObserver(() => { if (document.documentElement.lang !== spokenTag()) document.documentElement.lang = spokenTag(); })
+    .observe(document.documentElement, { attributes: true, attributeFilter: ["lang"] });
+
   /* ---- small helpers ---------------------------------------------------------------------- */
   function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
@@ -202,6 +207,9 @@ window.ssp = (() => {
 
     draw() {
       this.stale = false;
+      // a long formula scrolls sideways on a phone: let the keyboard reach it
+      for (const wait of [0, 400, 1500]) setTimeout(() => this.panel?.querySelectorAll(".katex-display")
+        .forEach((formula) => { formula.tabIndex = 0; }), wait);
       this.putAway();
       this.tell();
       this.drawReadings();
@@ -263,7 +271,7 @@ window.ssp = (() => {
     }
 
     addBox(name) {
-      const head = make("h4"), plot = make("div", { class: "ssp-plot" });
+      const head = make("h3"), plot = make("div", { class: "ssp-plot" });
       const node = make("figure", { "aria-describedby": `${this.id}-caption`, "data-name": name }, head, plot);
       const box = { node, head, plot };
       this.figures.append(node);
@@ -490,7 +498,7 @@ window.ssp = (() => {
     };
     function setLang(lang) {
       state.lang = lang;
-      document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
+      document.documentElement.lang = spokenTag();
       document.title = word("name");
       const next = params();
       next.set("lang", lang);

@@ -361,13 +361,12 @@ def _wire(panel: Panel, inputs: dict[str, Any], stage: Any, presets: Any, button
     def draw(*given: Any) -> str:
         return dumps(payload(panel, dict(zip(inputs, given, strict=True))))
 
-    def preset(*given: Any, event: gr.EventData) -> list[Any]:
+    def preset(event: gr.EventData, *given: Any) -> list[Any]:
         return _set(panel, dict(zip(inputs, given, strict=True)), _preset_values(panel, event))
 
-    def pick(*given: Any, event: gr.EventData) -> list[Any]:
+    def pick(event: gr.EventData, *given: Any) -> list[Any]:
         return _set(panel, dict(zip(inputs, given, strict=True)), _picked_values(panel, event))
 
-    preset.__annotations__["event"] = pick.__annotations__["event"] = gr.EventData
     runs: list[Any] = []
     if buttons:
         run, stop = buttons

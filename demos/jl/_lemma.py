@@ -22,7 +22,7 @@ def lemma_controls() -> dict[str, Control]:
         "law": Choice(default="norm", options=("norm", "inner"), radio=True),
         "n": Integer(default=100, low=1, high=100_000, log=True),
         "eps": EPS,
-        "n_draws": Integer(default=4000, low=10, high=100_000, log=True),
+        "n_draws": Integer(default=2000, low=10, high=100_000, log=True),
         "seed": SEED,
     }
 
@@ -42,17 +42,18 @@ def lemma(law: str, n: int, eps: float, n_draws: int, seed: int) -> View:
     is_norm = law == "norm"
     centre = 1.0 if is_norm else 0.0
     draws = (jl.sample_squared_norms if is_norm else jl.sample_inner_products)(n, n_draws, rng)
-    exact, sharp, simple = _tails(law, n, eps)
-    sizes = np.unique(np.round(np.geomspace(1, max(2000, 4 * n), 60)))
+    sizes = np.unique(np.round(np.geomspace(1, max(2000, 4 * n), 50)))
+    curves = [tail.both for tail in _tails(law, sizes, eps)]
+    here = _tails(law, n, eps)
     seen = float(np.mean(np.abs(draws - centre) >= eps))
     return View(
         {
             "density": _lemma_density(law, n, eps, draws),
-            "tails": _lemma_tails(law, n, eps, sizes, seen),
+            "tails": _lemma_tails(n, eps, sizes, curves, seen),
         },
-        W(f"jl.lemma_caption_{law}", n=n, eps=eps, exact=_probability(exact)),
-        _lemma_readings(law, n, draws, eps, seen),
-        dict(zip(("n", "exact", "chernoff", "simple"), _tail_table(law, sizes, eps), strict=True)),
+        W(f"jl.lemma_caption_{law}", n=n, eps=eps, exact=_probability(here[0])),
+        _lemma_readings(law, n, draws, here, seen),
+        dict(zip(("n", "exact", "chernoff", "simple"), (sizes, *curves), strict=True)),
     )
 
 
@@ -70,10 +71,6 @@ def _tails(law: str, n: Any, eps: float) -> tuple[Tail, Tail, Tail]:
     return exact, sharp, simple
 
 
-def _tail_table(law: str, sizes: NDArray[np.float64], eps: float) -> tuple[Any, ...]:
-    return sizes, *(tail.both for tail in _tails(law, sizes, eps))
-
-
 def _probability(tail: Tail) -> float | str:
     """Return a probability, or "< 1e-300" where a float would show 0."""
     return "< 1e-300" if float(tail.log_both) < -690.8 else float(tail.both)
@@ -86,7 +83,7 @@ def _lemma_density(law: str, n: int, eps: float, draws: NDArray[np.float64]) -> 
     low = max(low, 0.0) if law == "norm" else low
     counts, edges = np.histogram(draws, bins=60, range=(low, high))
     width = edges[1] - edges[0]
-    x = np.linspace(low, high, 241)
+    x = np.linspace(low, high, 161)
     law_of = jl_bounds.norm_density if law == "norm" else jl_bounds.inner_product_density
     density = law_of(x, n)
     top = float(np.nanmax(np.where(np.isfinite(density), density, 0)))
@@ -105,8 +102,10 @@ def _lemma_density(law: str, n: int, eps: float, draws: NDArray[np.float64]) -> 
     )
 
 
-def _lemma_tails(law: str, n: int, eps: float, sizes: NDArray[np.float64], seen: float) -> Figure:
-    exact, sharp, simple = (np.maximum(tail.both, 1e-300) for tail in _tails(law, sizes, eps))
+def _lemma_tails(
+    n: int, eps: float, sizes: NDArray[np.float64], curves: list[NDArray[np.float64]], seen: float
+) -> Figure:
+    exact, sharp, simple = (np.maximum(curve, 1e-300) for curve in curves)
     floor = max(float(exact.min()), 1e-12)
     cut = [np.where(p >= floor / 30, p, np.nan) for p in (exact, sharp, simple)]
     measured = [dots([n], [seen], W("jl.measured"), "@red", size=11)] if seen > 0 else []
@@ -123,9 +122,9 @@ def _lemma_tails(law: str, n: int, eps: float, sizes: NDArray[np.float64], seen:
 
 
 def _lemma_readings(
-    law: str, n: int, draws: NDArray[np.float64], eps: float, seen: float
+    law: str, n: int, draws: NDArray[np.float64], here: tuple[Tail, Tail, Tail], seen: float
 ) -> list[Reading]:
-    exact, sharp, simple = _tails(law, n, eps)
+    exact, sharp, simple = here
     p = float(exact.both)
     spread = math.sqrt(max(p * (1 - p), 1 / draws.size) / draws.size)
     moments = (jl_bounds.norm_moments if law == "norm" else jl_bounds.inner_product_moments)(n)
