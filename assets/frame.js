@@ -138,7 +138,9 @@ window.ssp = (() => {
       this.hidden = new Set();
       this.build();
       state.stages.push(this);
-      this.panel?.querySelector(".ssp-controls")?.addEventListener("input", () => this.wait());
+      const controls = this.panel?.querySelector(".ssp-controls");
+      controls?.addEventListener("input", () => this.wait());
+      controls?.addEventListener("click", (event) => { if (event.target.closest(`#${this.id}-run`)) this.stopping = false; });
       new IntersectionObserver(([entry]) => entry.isIntersecting ? this.appear() : (this.visible = false),
         { rootMargin: "4000px" }).observe(this.root);
     }
@@ -184,6 +186,7 @@ window.ssp = (() => {
       this.root.removeAttribute("aria-busy");
       if (!text) return;
       const data = JSON.parse(text);
+      if (data.running && this.stopping) return;  // sent before the server heard of the stop
       if (data.notice) { this.link = data.notice; this.tell(); return; }
       if (data.error) { this.error = data.error; this.bar.hidden = true; this.tell(); return; }
       const first = !this.view;
@@ -199,6 +202,7 @@ window.ssp = (() => {
     }
 
     stop() {
+      this.stopping = true;
       if (!this.running) return;
       this.running = false;
       this.stopped = true;

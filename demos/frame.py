@@ -5,10 +5,13 @@ this", the math, its events, and one API endpoint and MCP tool ``<tab>_<panel>``
 without the queue and without state; long panels stream from the queue in one CPU pool.
 """
 
+import itertools
 import logging
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -39,6 +42,7 @@ from demos.words import LANGUAGES, TEXT, Language, W, Word, language
 log = logging.getLogger(__name__)
 
 DEADLINE = 120.0  # seconds of long work for one visitor
+PAUSE = 0.2  # seconds between two pictures of long work; the browser draws no faster
 MOST_BOXES = 8  # choices shown as boxes to tick; more become a list
 CORES = os.cpu_count() or 1
 POOL: dict[str, Any] = {"concurrency_id": "cpu", "concurrency_limit": max(1, CORES // 2)}
@@ -107,6 +111,14 @@ class Frame:
 def dumps(payload: Any) -> str:
     """Return JSON text; NaN becomes null."""
     return orjson.dumps(payload).decode()
+
+
+def message(payload: dict[str, Any]) -> str:
+    """Return what a stage receives: never twice the same text, or the browser would not notice."""
+    return dumps({**payload, "serial": next(_serial)})
+
+
+_serial = itertools.count()
 
 
 def build(demos: Sequence[Demo]) -> Frame:
@@ -359,7 +371,7 @@ def _wire(panel: Panel, inputs: dict[str, Any], stage: Any, presets: Any, button
     moves = [trigger for component in fields for trigger in _triggers(component)]
 
     def draw(*given: Any) -> str:
-        return dumps(payload(panel, dict(zip(inputs, given, strict=True))))
+        return message(payload(panel, dict(zip(inputs, given, strict=True))))
 
     def preset(event: gr.EventData, *given: Any) -> list[Any]:
         return _set(panel, dict(zip(inputs, given, strict=True)), _preset_values(panel, event))
@@ -373,7 +385,7 @@ def _wire(panel: Panel, inputs: dict[str, Any], stage: Any, presets: Any, button
 
         def stream(*given: Any) -> Iterator[str]:
             for view in payloads(panel, dict(zip(inputs, given, strict=True))):
-                yield dumps(view)
+                yield message(view)
 
         started = run.click(
             stream, fields, [stage], show_progress="minimal", api_visibility="private", **POOL
@@ -420,9 +432,9 @@ def _set(panel: Panel, given: Values, change: Callable[[Values], Mapping[str, An
     try:
         values = panel.check(change(current))
     except InputError as error:
-        return [*(gr.skip() for _ in given), dumps(_problem(error.word))]
+        return [*(gr.skip() for _ in given), message(_problem(error.word))]
     shown = [shown_value(control, values[name]) for name, control in panel.fields.items()]
-    return [*shown, dumps(payload(panel, values))]
+    return [*shown, message(payload(panel, values))]
 
 
 def payload(panel: Panel, given: Values) -> dict[str, Any]:
@@ -437,18 +449,28 @@ def payload(panel: Panel, given: Values) -> dict[str, Any]:
         return _problem(W("frame.error_bug"))
 
 
-def payloads(panel: Panel, given: Values, deadline: float = DEADLINE) -> Iterator[dict[str, Any]]:
-    """Yield what the stage draws while long work goes on, until it is done or out of time."""
-    until = time.monotonic() + deadline
+def payloads(
+    panel: Panel, given: Values, deadline: float = DEADLINE
+) -> Generator[dict[str, Any], None, None]:
+    """Yield what the stage draws while long work goes on, until it is done or out of time.
+
+    Intermediate views that come faster than the browser can draw are left out.
+    """
+    sent, until = -math.inf, time.monotonic() + deadline
     try:
         values = panel.check(given)
-        for view in panel.views(values):
-            late = time.monotonic() > until
-            notes = [*view.notes, *([W("frame.deadline", seconds=deadline)] if late else [])]
-            running = view.progress is not None and not late
-            yield _page(panel, values, view, running=running, notes=notes)
-            if late:
-                return
+        with closing(panel.views(values)) as views:  # Stop closes us, and so the work
+            for view in views:
+                now = time.monotonic()
+                late = now > until
+                if now - sent < PAUSE and view.progress is not None and not late:
+                    continue
+                sent = now
+                notes = [*view.notes, *([W("frame.deadline", seconds=deadline)] if late else [])]
+                running = view.progress is not None and not late
+                yield _page(panel, values, view, running=running, notes=notes)
+                if late:
+                    return
     except InputError as error:
         yield _problem(error.word)
     except Exception:

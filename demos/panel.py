@@ -6,7 +6,8 @@ signature follow from these two, here; layout and events follow in ``demos.frame
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -102,7 +103,7 @@ class Panel:
             for name, control in self.fields.items()
         }
 
-    def views(self, values: Mapping[str, Any]) -> Iterator[View]:
+    def views(self, values: Mapping[str, Any]) -> Generator[View, None, None]:
         """Yield the views for checked values: one for a live panel, several for long work."""
         result = self.view(**values)
         if isinstance(result, View):
@@ -112,11 +113,8 @@ class Panel:
 
     def first(self, values: Mapping[str, Any]) -> View:
         """Return the first view: what a panel shows without pressing Run."""
-        views = self.views(values)
-        try:
+        with closing(self.views(values)) as views:
             return next(views)
-        finally:
-            views.close()  # type: ignore[attr-defined]
 
     def query(self, values: Mapping[str, Any]) -> str:
         """Return the part of a link that restores this view."""

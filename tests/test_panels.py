@@ -306,6 +306,26 @@ def test_long_work_stops_at_its_deadline(panel):
     assert any(text.startswith("Stopped after") for text in views[0]["words"]["en"])
 
 
+def test_stopping_ends_the_work():
+    """Gradio closes the page's generator; the panel's own must end with it."""
+    ended = []
+
+    def work(n):
+        """Count until closed."""
+        try:
+            for step in range(n):
+                yield PANELS[0].first(PANELS[0].defaults | {"test_len": step + 1})
+        finally:
+            ended.append(True)
+
+    panel = Panel(work, lambda: {"n": Integer(default=1000, low=1, high=1000)})
+    work.__module__ = PANELS[0].view.__module__
+    views = panel.views(panel.defaults)
+    next(views)
+    views.close()
+    assert ended == [True]
+
+
 def test_a_bug_is_logged_and_never_shown(monkeypatch, caplog):
     def broken(**_):
         raise RuntimeError("secret detail")
