@@ -1,5 +1,6 @@
 """What the benchmarks share: rows of a table, a server in its own process, CPU and memory."""
 
+import math
 import os
 import socket
 import statistics
@@ -53,7 +54,11 @@ def table(rows: Sequence[Row]) -> str:
     sign = {"more": "≤", "less": "≥"}
     lines = [
         f"| {r.name} | {r.ours:.4g} {r.unit} | {r.peer:.4g} {r.unit} | {r.ratio:.2f} |"
-        f" {sign[r.worse]} {r.budget:g} | {'✓' if r.held else '✗'} |"
+        + (
+            " – | – |"
+            if r.budget == math.inf
+            else f" {sign[r.worse]} {r.budget:.3g} | {'✓' if r.held else '✗'} |"
+        )
         for r in rows
     ]
     head = ["| what | ours | peer | ratio | budget | held |", "|---|---|---|---|---|---|"]

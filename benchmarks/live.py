@@ -1,7 +1,7 @@
 """Live panels against a trivial unqueued event on the same server: CPU per event, and a class."""
 
 import asyncio
-import os
+import math
 import time
 from typing import Any
 
@@ -9,15 +9,19 @@ import httpx
 
 from benchmarks.common import Row, Server, serve
 
-if os.environ.get("BENCH_SERVER"):  # the server's process: our page plus one trivial event
-    import gradio as gr
 
-    from app import frame
+def run_server() -> None:
+    """Serve our page with one trivial event more."""
+    from app import frame  # first: it sets what must be set before NumPy is imported
+
+    import gradio as gr  # isort: skip
+
     from demos.frame import LIVE, launch
 
     with frame.blocks:
         box = gr.Textbox()
         box.submit(lambda text: text, box, box, **LIVE)
+    launch(frame)
 
 
 def events(server: Server) -> dict[str, dict[str, Any]]:
@@ -35,7 +39,8 @@ def events(server: Server) -> dict[str, dict[str, Any]]:
                 outputs = [ids.get(i) for i in dependency["outputs"]]
                 if outputs == [stage] and not dependency["queue"]:
                     data = [shown_value(c, c.default) for c in panel.fields.values()]
-                    bodies[f"{demo.key} {panel.key}"] = body(dependency["id"], data)
+                    kind = "first picture of" if panel.long else "live panel"
+                    bodies[f"{kind} {demo.key} {panel.key}"] = body(dependency["id"], data)
     last = max(d["id"] for d in config["dependencies"])
     return {**bodies, "trivial": body(last, ["hello"])}
 
@@ -76,12 +81,8 @@ async def crowd(server: Server, event: dict[str, Any], visitors: int, count: int
 
 def rows(count: int = 200) -> list[Row]:
     """Measure every live panel, then a class of 100 on the dearest and on a typical one."""
-    os.environ["BENCH_SERVER"] = "1"
-    try:
-        with serve("-m", "benchmarks.live") as server:
-            return _rows(server, count)
-    finally:
-        del os.environ["BENCH_SERVER"]
+    with serve("-m", "benchmarks.live") as server:
+        return _rows(server, count)
 
 
 def _rows(server: Server, count: int) -> list[Row]:
@@ -91,10 +92,14 @@ def _rows(server: Server, count: int) -> list[Row]:
         cpu_per_event(server, event, 10)
     result, cost = [], {}
     for name, event in bodies.items():
-        base = cpu_per_event(server, trivial, count)
-        cost[name] = cpu_per_event(server, event, count)
-        result.append(Row(f"live panel {name}, server CPU", cost[name], base, "ms", 3.0))
-    ordered = sorted(cost, key=lambda name: cost[name])
+        turns = [
+            (cpu_per_event(server, trivial, count), cpu_per_event(server, event, count))
+            for _ in range(3)
+        ]
+        base, cost[name] = sorted(turns, key=lambda turn: turn[1] / turn[0])[1]
+        budget = 3.0 if name.startswith("live") else math.inf  # long work is not live
+        result.append(Row(f"{name}, server CPU", cost[name], base, "ms", budget))
+    ordered = sorted((n for n in cost if n.startswith("live")), key=lambda name: cost[name])
     for kind, name in (("median", ordered[len(ordered) // 2]), ("dearest", ordered[-1])):
         peer = asyncio.run(crowd(server, trivial, 100, 10))
         ours = asyncio.run(crowd(server, bodies[name], 100, 10))
@@ -104,4 +109,4 @@ def _rows(server: Server, count: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    launch(frame)
+    run_server()

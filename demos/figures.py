@@ -234,7 +234,7 @@ def heat(
 
 def _array(values: ArrayLike | Sequence[Text]) -> Any:
     """Return numbers as an array of a small type; texts and Words as they are."""
-    if isinstance(values, (list, tuple)) and any(isinstance(v, (str, Word)) for v in values):
+    if isinstance(values, (list, tuple)) and values and isinstance(values[0], (str, Word)):
         return list(values)
     return compact(np.asarray(values))
 

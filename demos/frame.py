@@ -392,7 +392,9 @@ def _wire(panel: Panel, inputs: dict[str, Any], stage: Any, presets: Any, button
         )
         runs = [started]
         stop.click(None, None, None, cancels=runs, js=f"() => ssp.stopped('{stage.elem_id}')")
-    gr.on([stage.submit, *moves], draw, fields, [stage], trigger_mode="always_last", **LIVE)
+    # our own check sees everything, so Gradio's costs of looking at each value are saved
+    raw: dict[str, Any] = {"preprocess": False, "postprocess": False, "trigger_mode": "always_last"}
+    gr.on([stage.submit, *moves], draw, fields, [stage], **raw, **LIVE)
     if runs:  # a new setting makes a running computation void
         gr.on(moves, None, None, None, cancels=runs)
     outputs = [*fields, stage]
@@ -440,6 +442,7 @@ def _set(panel: Panel, given: Values, change: Callable[[Values], Mapping[str, An
 def payload(panel: Panel, given: Values) -> dict[str, Any]:
     """Return what the stage draws for raw control values: the first view, or what was wrong."""
     try:
+        _only_uploads(panel, given)
         values = panel.check(given)
         return _page(panel, values, panel.first(values))
     except InputError as error:
@@ -458,6 +461,7 @@ def payloads(
     """
     sent, until = -math.inf, time.monotonic() + deadline
     try:
+        _only_uploads(panel, given)
         values = panel.check(given)
         with closing(panel.views(values)) as views:  # Stop closes us, and so the work
             for view in views:
@@ -561,17 +565,19 @@ def _last(panel: Panel, values: Values, deadline: float = DEADLINE) -> View:
 
 
 def _only_uploads(panel: Panel, given: Values) -> None:
-    """Refuse a path outside the upload folder: the API must not read the server's files.
+    """Refuse a path outside the upload folder: nobody reads the server's own files.
 
     Raises:
         InputError: The file was not uploaded to this server.
     """
-    folder = Path(get_upload_folder()).resolve()
     for name, control in panel.fields.items():
+        if not isinstance(control, Upload):
+            continue
         value = given.get(name)
         path = value.get("path") if isinstance(value, dict) else value
-        if not isinstance(control, Upload) or not isinstance(path, str) or not path:
+        if not isinstance(path, str) or not path:
             continue
+        folder = Path(get_upload_folder()).resolve()
         if "\0" in path or not Path(path).resolve().is_relative_to(folder):
             raise InputError(W("frame.error_file_gone", field=panel.label(name)))
 

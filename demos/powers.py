@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from typing import Any
 
@@ -226,8 +226,8 @@ def _high(n: int) -> View:
     )
     exact = powers.compare_powers(pair[0])
     slope = "left" if heights[0] > heights[1] else "right"
-    upto = [powers.compare_powers(k).verdict for k in range(1, MOST_ROWS + 1)]
-    by_curve = powers.log_over(np.arange(1.0, MOST_ROWS + 2))
+    upto = list(_verdicts(1))
+    by_curve = powers.log_over(np.arange(1.0, len(upto) + 2))
     signs = np.where(by_curve[:-1] > by_curve[1:], "left", "right")
     peak = float(x[np.argmax(powers.log_over(x))])
     readings = [
@@ -239,7 +239,7 @@ def _high(n: int) -> View:
             slope == exact.verdict,
             note=W("powers.note_pair"),
         ),
-        equal(W("powers.reading_all", n=MOST_ROWS), int((signs != upto).sum()), 0),
+        equal(W("powers.reading_all", n=len(upto)), int((signs != upto).sum()), 0),
         near(
             W("powers.reading_peak"),
             peak,
@@ -355,15 +355,19 @@ def _known_crossover(gap: float) -> str | None:
     return {1.0: f"{float(powers.CROSSOVER):.10f}", 2.0: f"{2:.10f}"}.get(gap)
 
 
+@lru_cache(maxsize=128)
+def _verdicts(m: int) -> tuple[str, ...]:
+    """Return the exact comparison for n = 1 to 30 and the gap m."""
+    return tuple(powers.compare_powers(n, m).verdict for n in range(1, 31))
+
+
 def _whole_reading(gap: float, x0: float) -> Reading:
     """Return whether the crossover decides every whole n as exact arithmetic does."""
     m = round(gap)
     if m != gap:
         return shown(W("powers.reading_whole"), None, W("powers.note_whole_gap"))
-    wrong = 0
-    for n in range(1, 31):
-        verdict = powers.compare_powers(n, m).verdict
-        wrong += verdict != ("equal" if n == x0 else "left" if n > x0 else "right")
+    sides = ["equal" if n == x0 else "left" if n > x0 else "right" for n in range(1, 31)]
+    wrong = sum(side != exact for side, exact in zip(sides, _verdicts(m), strict=True))
     return equal(W("powers.reading_whole"), wrong, 0)
 
 

@@ -192,10 +192,12 @@ def plain(value: Any, lang: Language = "en") -> Any:
 
 def typed_array(values: NDArray[Any]) -> dict[str, str]:
     """Return an array as plotly's typed array: ``{"dtype", "bdata", "shape"}``."""
-    kind = {"f": "f", "i": "i", "u": "u"}[values.dtype.kind]
-    data = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
-    shape = ", ".join(map(str, values.shape))
-    return {"dtype": f"{kind}{values.dtype.itemsize}", "bdata": data, "shape": shape}
+    return _typed(values.dtype.str, values.shape, values.tobytes())
+
+
+def _typed(dtype: str, shape: tuple[int, ...], data: bytes) -> dict[str, str]:
+    text = base64.b64encode(data).decode("ascii")
+    return {"dtype": dtype.lstrip("<|"), "bdata": text, "shape": ", ".join(map(str, shape))}
 
 
 def _inline(node: Any) -> Any:
@@ -213,36 +215,31 @@ class _Packer:
 
     def __init__(self) -> None:
         self.words: list[Word] = []
-        self.arrays: list[NDArray[Any]] = []
-        self._places: dict[int, int] = {}
+        self.arrays: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def pack(self, node: Any) -> Any:
-        if isinstance(node, Word):
+        kind = type(node)  # asked first: these are most of what there is
+        if kind is str or kind is float or kind is int or kind is bool or node is None:
+            return node
+        if kind is dict:
+            return {key: self.pack(child) for key, child in node.items()}
+        if kind is list or kind is tuple:
+            return [self.pack(child) for child in node]
+        if kind is Word:
             self.words.append(node)
             return f"§{len(self.words) - 1}§"
-        if isinstance(node, np.ndarray):
-            return {"$a": self._place(node)} if node.dtype.kind in "fiu" else node.tolist()
+        if kind is np.ndarray and node.dtype.kind in "fiu":
+            key = (node.dtype.str, node.shape, node.tobytes())
+            return {"$a": self.arrays.setdefault(key, len(self.arrays))}
+        if kind is np.ndarray:
+            return [self.pack(child) for child in node.tolist()]
         if isinstance(node, Mapping):
             return {key: self.pack(child) for key, child in node.items()}
-        if isinstance(node, (list, tuple)):
-            return [self.pack(child) for child in node]
         return node.item() if isinstance(node, np.generic) else node
 
-    def _place(self, values: NDArray[Any]) -> int:
-        same = next((i for i, a in enumerate(self.arrays) if _identical(a, values)), None)
-        if same is None:
-            self.arrays.append(values)
-            return len(self.arrays) - 1
-        return same
-
-
-def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Return whether two arrays are the same numbers in the same type (NaN equals NaN)."""
-    if a is b:
-        return True
-    if a.dtype != b.dtype or a.shape != b.shape or a.flat[:1].tobytes() != b.flat[:1].tobytes():
-        return False
-    return a.tobytes() == b.tobytes()
+    def typed_arrays(self) -> list[dict[str, str]]:
+        """Return the arrays in the order of their numbers."""
+        return [_typed(dtype, shape, data) for dtype, shape, data in self.arrays]
 
 
 def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
@@ -282,7 +279,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
         "progress": view.progress,
         **packer.pack(more),
     }
-    packed["arrays"] = [typed_array(values) for values in packer.arrays]
+    packed["arrays"] = packer.typed_arrays()
     packed["words"] = {lang: [word.text(lang) for word in packer.words] for lang in LANGUAGES}
     return packed
 

@@ -22,7 +22,7 @@ def lemma_controls() -> dict[str, Control]:
         "law": Choice(default="norm", options=("norm", "inner"), radio=True),
         "n": Integer(default=100, low=1, high=100_000, log=True),
         "eps": EPS,
-        "n_draws": Integer(default=2000, low=10, high=100_000, log=True),
+        "n_draws": Integer(default=600, low=10, high=100_000, log=True),
         "seed": SEED,
     }
 

@@ -51,16 +51,20 @@ def coverage(
     """
     schemes = {name: _map_scheme(name, window, factor, expansion) for name in methods}
     inverse = Scheme("inverse_train", window, rope.inverse_scaling_factor(expansion))
+    limit = rope.trained_limit(Scheme("rope"), train_len)
+    outside = {
+        name: rope.out_of_range(scheme, test_len, limit)
+        for name, scheme in schemes.items()
+        if name != "inverse_train"
+    }
     figures = {
-        "maps": _maps_figure(schemes, train_len, test_len),
+        "maps": _maps_figure(schemes, outside, train_len, test_len),
         "counts": _counts_figure(schemes, train_len, test_len),
         "rule": _rule_figure(window, factor, train_len, test_len),
     }
     readings = [
-        reading
-        for name, scheme in schemes.items()
-        if name != "inverse_train"
-        for reading in _range_readings(name, scheme, train_len, test_len)
+        _range_reading(name, rope.largest_position(schemes[name], test_len), limit, out)
+        for name, out in outside.items()
     ]
     readings += _rule_readings(window, train_len, test_len)
     if "inverse_train" in schemes:
@@ -83,16 +87,20 @@ def _map_scheme(name: str, window: float, factor: float, expansion: float) -> Sc
     return Scheme(name, window, k)
 
 
-def _maps_figure(schemes: Mapping[str, Scheme], train_len: int, test_len: int) -> Figure:
+def _maps_figure(
+    schemes: Mapping[str, Scheme],
+    outside: Mapping[str, rope.OutOfRange],
+    train_len: int,
+    test_len: int,
+) -> Figure:
     delta = rope.sampled(test_len, 200)
     traces: list[Trace] = []
     for name, scheme in schemes.items():
         here = delta[delta < train_len] if name == "inverse_train" else delta
         heights = rope.relative_map(scheme, here)
         traces.append(line(here, heights, W(f"rope.method_{name}"), MAP_COLORS[name], width=3))
-        limit = rope.trained_limit(Scheme("rope"), train_len)
-        breach = rope.out_of_range(scheme, test_len, limit).breach
-        if name != "inverse_train" and breach is not None:
+        breach = outside[name].breach if name in outside else None
+        if breach is not None:
             height = float(rope.relative_map(scheme, breach))
             traces.append(dots([breach], [height], "", MAP_COLORS[name], size=11, symbol="x"))
     top = 1.15 * max(train_len, *(_top(s, n, train_len, test_len) for n, s in schemes.items()))
@@ -135,11 +143,8 @@ def _counts_figure(schemes: Mapping[str, Scheme], train_len: int, test_len: int)
         else:
             positions, counts = rope.relative_map(scheme, delta), needed
         label = W(f"rope.method_{name}")
-        traces.append(line(middles, share(positions, counts), label, MAP_COLORS[name], shape="hvh"))
-    for trace in traces[1:]:
-        trace["line"] = {**trace["line"], "shape": "hvh"}
-        trace.pop("shape", None)
-        trace["showlegend"] = False
+        curve = line(middles, share(positions, counts), label, MAP_COLORS[name], showlegend=False)
+        traces.append({**curve, "line": {**curve["line"], "shape": "hvh"}})
     return figure(
         *traces,
         x=axis(W("rope.axis_position")),
@@ -152,7 +157,7 @@ def _counts_figure(schemes: Mapping[str, Scheme], train_len: int, test_len: int)
 
 
 def _rule_figure(window: float, factor: float, train_len: int, test_len: int) -> Figure:
-    ks = np.geomspace(1, 1024, 80)
+    ks = np.geomspace(1, 1024, 24)
     curves = []
     for share, color in ((1 / 8, "@green"), (1 / 4, "@blue"), (1 / 2, "@orange")):
         w = share * train_len
@@ -177,16 +182,14 @@ def _rule_figure(window: float, factor: float, train_len: int, test_len: int) ->
     )
 
 
-def _range_readings(name: str, scheme: Scheme, train_len: int, test_len: int) -> list[Reading]:
-    limit = rope.trained_limit(Scheme("rope"), train_len)
-    largest = rope.largest_position(scheme, test_len)
-    outside = rope.out_of_range(scheme, test_len, limit)
+def _range_reading(name: str, largest: float, limit: float, outside: rope.OutOfRange) -> Reading:
     below = largest <= limit + 1e-9
     note = None
     if not below:
-        note = W("rope.note_share_outside", share=100 * outside.pair_share, delta=outside.breach)
+        share = 100 * outside.pair_share
+        note = W("rope.note_share_outside", share=share, delta=outside.breach)
     label = W("rope.reading_range", method=W(f"rope.method_{name}"))
-    return [Reading(label, largest, limit, "≤", below, note=note)]
+    return Reading(label, largest, limit, "≤", below, note=note)
 
 
 def _rule_readings(window: float, train_len: int, test_len: int) -> list[Reading]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -228,35 +229,23 @@ def _wavelength_figure(trained: Rope, new: Mapping[str, Floats], length: float) 
 def _circle_figure(arcs: rope_frequencies.Arcs, method: Word) -> Figure:
     count = len(arcs.trained)
     chosen = np.unique(np.round(np.linspace(0, count - 1, min(8, count))).astype(int))
+    centre = 2.7 * np.arange(len(chosen))
+    trained, needed = arcs.trained[chosen], arcs.needed[chosen]
+    pieces = {
+        "trained": (np.zeros(len(chosen)), trained, 1.0, "@blue"),
+        "needed": (np.zeros(len(chosen)), np.minimum(needed, trained), 0.78, "@green"),
+        "unseen": (trained, np.maximum(needed, trained), 0.78, "@orange"),
+    }
     traces: list[Trace] = []
-    parts = {"trained": ([], []), "needed": ([], []), "unseen": ([], [])}  # type: ignore[var-annotated]
-    for place, c in enumerate(chosen):
-        centre = 2.7 * place
-        pieces = {
-            "trained": (0.0, arcs.trained[c], 1.0),
-            "needed": (0.0, min(arcs.needed[c], arcs.trained[c]), 0.78),
-            "unseen": (arcs.trained[c], max(arcs.needed[c], arcs.trained[c]), 0.78),
-        }
-        for name, (start, end, radius) in pieces.items():
-            angle = np.linspace(start, end, 40)
-            parts[name][0].extend([*(centre + radius * np.cos(angle)), np.nan])
-            parts[name][1].extend([*(radius * np.sin(angle)), np.nan])
-    colors = {"trained": "@blue", "needed": "@green", "unseen": "@orange"}
-    for name, (x, y) in parts.items():
-        width = 7 if name == "unseen" else 5
-        label = W(f"rope.arc_{name}")
-        traces.append(line(x, y, label, colors[name], width=width, hoverinfo="skip"))
+    for name, (start, end, radius, color) in pieces.items():
+        angle = np.linspace(start, end, 33, axis=1)
+        ring = centre[:, None] + radius * np.exp(1j * angle)
+        ring = np.append(ring, np.full((len(chosen), 1), np.nan), axis=1).ravel()
+        style: dict[str, Any] = {"width": 7 if name == "unseen" else 5, "hoverinfo": "skip"}
+        traces.append(line(ring.real, ring.imag, W(f"rope.arc_{name}"), color, **style))
     names = [f"c = {c}" for c in chosen]
     traces.append(
-        dots(
-            2.7 * np.arange(len(chosen)),
-            np.zeros(len(chosen)),
-            "",
-            "@ink",
-            mode="text",
-            text=names,
-            hoverinfo="skip",
-        )
+        dots(centre, np.zeros(len(chosen)), "", "@ink", mode="text", text=names, hoverinfo="skip")
     )
     span = [-1.5, 2.7 * (len(chosen) - 1) + 1.5]
     return figure(
