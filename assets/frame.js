@@ -122,7 +122,9 @@ window.ssp = (() => {
       layout.uirevision = figure.name;
       layout.autosize = true;
       if (narrow()) layout.margin = { ...layout.margin, l: Math.min(layout.margin.l, 44), r: 8 };
-      return { data: this.fill(figure.data), layout, frames: this.fill(figure.frames) };
+      const data = this.fill(figure.data);
+      if (narrow()) for (const trace of data) if (trace.texttemplate) trace.textfont = { size: 8 };
+      return { data, layout, frames: this.fill(figure.frames) };
     }
   }
 
@@ -322,6 +324,8 @@ window.ssp = (() => {
         navigator.clipboard?.writeText(link.value).then(() => { copy.textContent = word("copied"); }, () => {});
       });
       const items = [copy];
+      const seed = new URLSearchParams(view.query).get("seed");
+      if (seed !== null) items.push(button("draw_again", () => this.trigger("select", { set: { seed: (Number(seed) + 1) % 1e9 } })));
       if (view.table.length) items.push(button("csv", () => this.save(this.csv(), "text/csv", "csv")));
       if (view.figures.length > 1) items.push(choice);
       if (view.figures.length) items.push(button("png", image("png")), button("svg", image("svg")),

@@ -170,8 +170,11 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def axis(title: Text, *, log: bool = False, **more: Any) -> dict[str, Any]:
-    """Return a plotly axis; the title states quantity and unit."""
-    kind = {"type": "log", "exponentformat": "power"} if log else {}
+    """Return a plotly axis; the title states quantity and unit.
+
+    A logarithmic axis is labelled at the powers of ten unless ``dtick`` says otherwise.
+    """
+    kind = {"type": "log", "exponentformat": "power", "dtick": 1} if log else {}
     return {"title": {"text": title}, **kind, **more}
 
 

@@ -305,7 +305,7 @@ def real_line(gap: float, show: str, x_max: float) -> View:
         line(gaps, curve, W("powers.crossover_curve"), "@blue"),
         dots([gap], [x0], W("powers.this_gap"), "@orange", size=11),
         dots([2.0], [2.0], W("powers.gap_two"), "@green", size=9, symbol="diamond"),
-        x=axis(W("powers.axis_gap"), log=True, dtick=1),
+        x=axis(W("powers.axis_gap"), log=True),
         y=axis(W("powers.axis_crossover"), range=[0.9, 2.85]),
         marks=[horizontal(math.e, W("powers.mark_e"), "@green"), horizontal(1, "1")],
         title=W("powers.title_gap"),
@@ -571,7 +571,7 @@ def huge(n: str) -> View:
         line(sizes, [max(r.naive_error, floor) for r in rows], W("powers.naive"), "@orange"),
         line(sizes, [max(r.stable_error, floor) for r in rows], W("powers.stable"), "@blue"),
         x=axis(W("powers.axis_n"), log=True),
-        y=axis(W("powers.axis_error"), log=True, range=[-17.5, 0.8]),
+        y=axis(W("powers.axis_error"), log=True, dtick=3, range=[-17.5, 0.8]),
         marks=[horizontal(2.0**-53, W("powers.mark_epsilon"))]
         + ([vertical(float(number), "n", "@red")] if number <= 10**18 else []),
     )

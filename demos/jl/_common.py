@@ -3,7 +3,7 @@
 from demos.controls import InputError, Integer, Real
 from demos.words import W
 
-SEED = Integer(default=0, low=0, high=999_999_999, typed=True)
+SEED = Integer(default=0, low=0, high=999_999_999, typed=True, advanced=True)
 EPS = Real(default=0.2, low=0.01, high=0.99)
 MOST_DRAWN = 4_000_000  # normals of a live Monte Carlo, about 40 ms
 QUICK = 4e8  # multiplications of a projection shown without pressing Run

@@ -105,7 +105,7 @@ def _dimension_view(
             "samples": figure(
                 *_rule_lines(sizes, by_size),
                 *(points if seen else []),
-                x=axis(W("jl.axis_samples"), log=True, dtick=1),
+                x=axis(W("jl.axis_samples"), log=True),
                 y=axis(W("jl.axis_k"), log=True),
                 marks=[
                     horizontal(n_features, W("jl.mark_no_reduction"), "@gray"),

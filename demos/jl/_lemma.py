@@ -114,7 +114,7 @@ def _lemma_tails(
         line(sizes, cut[1], W("jl.sharp"), "@purple"),
         line(sizes, cut[0], W("jl.exact"), "@blue", width=3),
         *measured,
-        x=axis(W("jl.axis_n"), log=True, dtick=1),
+        x=axis(W("jl.axis_n"), log=True),
         y=axis(W("jl.axis_probability"), log=True),
         marks=[horizontal(1, W("jl.mark_vacuous"), "@gray"), vertical(n, "n", "@red")],
         title=W("jl.title_tails", eps=eps),

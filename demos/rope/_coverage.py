@@ -148,7 +148,7 @@ def _counts_figure(schemes: Mapping[str, Scheme], train_len: int, test_len: int)
     return figure(
         *traces,
         x=axis(W("rope.axis_position")),
-        y=axis(W("rope.axis_share"), type="log", dtick=1, exponentformat="power"),
+        y=axis(W("rope.axis_share"), log=True),
         marks=[vertical(train_len - 1, W("rope.mark_last_trained"), "@gray")],
         layout={"bargap": 0},
         title=W("rope.title_counts"),
@@ -170,7 +170,7 @@ def _rule_figure(window: float, factor: float, train_len: int, test_len: int) ->
     return figure(
         *curves,
         *mine,
-        x=axis(W("rope.axis_factor"), log=True, dtick=1),
+        x=axis(W("rope.axis_factor"), log=True),
         y=axis(W("rope.axis_largest"), range=[0, 2.2 * train_len]),
         marks=[
             horizontal(train_len - 1, W("rope.mark_last_trained"), "@gray"),

@@ -93,7 +93,7 @@ class _DecayView:
                 "@orange",
                 width=1.5,
             ),
-            x=axis(W("rope.axis_distance"), log=True, dtick=1),
+            x=axis(W("rope.axis_distance"), log=True),
             y=axis(W("rope.axis_bound"), log=True),
             title=W("rope.title_bound"),
         )
@@ -141,8 +141,8 @@ class _DecayView:
             traces.append(dots([self.length], [step.base], name, "@blue", size=11))
         return figure(
             *traces,
-            x=axis(W("rope.axis_length"), log=True, dtick=1),
-            y=axis(W("rope.axis_base"), log=True, dtick=1),
+            x=axis(W("rope.axis_length"), log=True),
+            y=axis(W("rope.axis_base"), log=True),
             title=W("rope.title_base"),
             wide=True,
             height=320,

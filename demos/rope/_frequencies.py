@@ -216,7 +216,7 @@ def _wavelength_figure(trained: Rope, new: Mapping[str, Floats], length: float) 
     return figure(
         *traces,
         x=axis(W("rope.axis_pair")),
-        y=axis(W("rope.axis_wavelength"), log=True, dtick=1),
+        y=axis(W("rope.axis_wavelength"), log=True),
         marks=[
             horizontal(trained.train_length, W("rope.mark_m"), "@blue"),
             horizontal(length, W("rope.mark_needed"), "@orange"),
@@ -229,7 +229,8 @@ def _wavelength_figure(trained: Rope, new: Mapping[str, Floats], length: float) 
 def _circle_figure(arcs: rope_frequencies.Arcs, method: Word) -> Figure:
     count = len(arcs.trained)
     chosen = np.unique(np.round(np.linspace(0, count - 1, min(8, count))).astype(int))
-    centre = 2.7 * np.arange(len(chosen))
+    place = np.arange(len(chosen))
+    centre = 2.5 * (place % 4 - 1j * (place // 4))  # four in a row: legible on a phone
     trained, needed = arcs.trained[chosen], arcs.needed[chosen]
     pieces = {
         "trained": (np.zeros(len(chosen)), trained, 1.0, "@blue"),
@@ -244,17 +245,15 @@ def _circle_figure(arcs: rope_frequencies.Arcs, method: Word) -> Figure:
         style: dict[str, Any] = {"width": 7 if name == "unseen" else 5, "hoverinfo": "skip"}
         traces.append(line(ring.real, ring.imag, W(f"rope.arc_{name}"), color, **style))
     names = [f"c = {c}" for c in chosen]
-    traces.append(
-        dots(centre, np.zeros(len(chosen)), "", "@ink", mode="text", text=names, hoverinfo="skip")
-    )
-    span = [-1.5, 2.7 * (len(chosen) - 1) + 1.5]
+    style = {"mode": "text", "text": names, "hoverinfo": "skip"}
+    traces.append(dots(centre.real, centre.imag, "", "@ink", **style))
+    rows = 1 + int(place[-1]) // 4
     return figure(
         *traces,
-        x=axis("", visible=False, range=span),
-        y=axis("", visible=False, range=[-1.25, 1.25], scaleanchor="x"),
+        x=axis("", visible=False, range=[-1.4, 2.5 * min(3, int(place[-1])) + 1.4]),
+        y=axis("", visible=False, range=[-2.5 * (rows - 1) - 1.3, 1.3], scaleanchor="x"),
         title=W("rope.title_circles", method=method),
-        wide=True,
-        height=230,
+        height=340,
     )
 
 

@@ -241,9 +241,7 @@ def _lengths_view(name: str, unused: frozenset[str]) -> View:
                 tickvals=lengths,
                 ticktext=[_short(n) for n in lengths],
             ),
-            y=axis(
-                unit, log=name == "minimal_base", **({"dtick": 1} if name == "minimal_base" else {})
-            ),
+            y=axis(unit, log=name == "minimal_base"),
         ),
         W(f"rope.reported_caption_{name}"),
         [shown(W("rope.reading_span"), W("rope.span", low=low, high=high))],

@@ -26,6 +26,7 @@ WORDS = {
     "ui_copy_link": "Copy link",
     "ui_copied": "Copied ✓",
     "ui_link": "Link to this view",
+    "ui_draw_again": "Draw again",
     "ui_csv": "Data ⬇ CSV",
     "ui_png": "Figure ⬇ PNG",
     "ui_svg": "SVG",

@@ -26,6 +26,7 @@ WORDS = {
     "ui_copy_link": "复制链接",
     "ui_copied": "已复制 ✓",
     "ui_link": "此视图的链接",
+    "ui_draw_again": "重新抽取",
     "ui_csv": "数据 ⬇ CSV",
     "ui_png": "图片 ⬇ PNG",
     "ui_svg": "SVG",
