@@ -9,6 +9,7 @@ values for the light and the dark theme, so one figure serves both. The hues fol
 (2008), moved until each has a contrast of 3:1 on its background.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -309,7 +310,9 @@ def _label(mark: Mapping[str, Any], x: Mapping[str, Any], y: Mapping[str, Any]) 
         return {**base, **place, "xanchor": "right", "yanchor": "bottom"}
     left = mark["band"][0] if "band" in mark else mark["x"]
     place = {"x": _place(left, x), "yref": "paper", "y": 1}
-    return {**base, **place, "xanchor": "left", "yanchor": "top"}
+    low, high = x.get("range", (math.inf, math.inf))  # unknown: labels stand to the right
+    turned = place["x"] > 0.35 * low + 0.65 * high
+    return {**base, **place, "xanchor": "right" if turned else "left", "yanchor": "top"}
 
 
 def _place(value: float, along: Mapping[str, Any]) -> float:

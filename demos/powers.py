@@ -570,7 +570,7 @@ def huge(n: str) -> View:
     errors = figure(
         line(sizes, [max(r.naive_error, floor) for r in rows], W("powers.naive"), "@orange"),
         line(sizes, [max(r.stable_error, floor) for r in rows], W("powers.stable"), "@blue"),
-        x=axis(W("powers.axis_n"), log=True),
+        x=axis(W("powers.axis_n"), log=True, dtick=3),
         y=axis(W("powers.axis_error"), log=True, dtick=3, range=[-17.5, 0.8]),
         marks=[horizontal(2.0**-53, W("powers.mark_epsilon"))]
         + ([vertical(float(number), "n", "@red")] if number <= 10**18 else []),

@@ -162,7 +162,7 @@ def test_words_take_parameters_and_leave_plotly_templates():
 @pytest.mark.parametrize(
     ("value", "text"),
     [(3, "3"), (1 / 3, "0.33333"), (float("nan"), "–"), (float("inf"), "∞"), (True, "True")]
-    + [(1234, "1234"), (1234567, "1\u202f234\u202f567"), ("a", "a")],
+    + [(1234, "1234"), (1234567, "1\u202f234\u202f567"), (32768.0, "32\u202f768"), ("a", "a")],
 )
 def test_numbers_are_spelled(value, text):
     assert spell(value) == text

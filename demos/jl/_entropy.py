@@ -67,7 +67,7 @@ def entropy(n_samples: int, n: int) -> View:
                     size=9,
                     mode="markers+text",
                     text=[model[0] for model in known],
-                    textposition=["top left", "top left", "bottom right", "top left"],
+                    textposition=["top left", "bottom center", "bottom right", "top left"],
                 ),
                 dots([n_samples], [n], W("jl.this_model"), "@red", size=11),
                 x=axis(W("jl.axis_things"), log=True),

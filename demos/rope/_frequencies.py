@@ -190,7 +190,7 @@ def _ratio_figure(trained: Rope, new: Mapping[str, Floats]) -> Figure:
             )
             for name, theta in new.items()
         ),
-        x=axis(W("rope.axis_pair")),
+        x=axis(W("rope.axis_pair"), range=[-0.5, pair.size - 0.5]),
         y=axis(W("rope.axis_ratio"), range=[0, 1.06]),
         marks=marks,
         title=W("rope.title_ratios"),
@@ -253,6 +253,7 @@ def _circle_figure(arcs: rope_frequencies.Arcs, method: Word) -> Figure:
         x=axis("", visible=False, range=[-1.4, 2.5 * min(3, int(place[-1])) + 1.4]),
         y=axis("", visible=False, range=[-2.5 * (rows - 1) - 1.3, 1.3], scaleanchor="x"),
         title=W("rope.title_circles", method=method),
+        wide=True,
         height=340,
     )
 

@@ -156,6 +156,8 @@ class _Side:
         scale = [[0, BLUES[0]], [edge, BLUES[1]]]
         scale += [[edge, ORANGES[0]], [1, ORANGES[1]]] if edge < 1 else []
         small = self.test_len <= 24
+        whole = bool(np.all(z == np.round(z)))
+        numbers = {"texttemplate": "%{z:.3~g}", "textfont": {"size": 11 if whole else 8}}
         traces = [
             heat(
                 z if small else np.abs(z),
@@ -166,7 +168,7 @@ class _Side:
                 zmax=top or 1,
                 colorbar={"thickness": 10, "len": 0.9},
                 hovertemplate=W("rope.hover_cell"),
-                **({"texttemplate": "%{z:.3~g}", "textfont": {"size": 11}} if small else {}),
+                **(numbers if small else {}),
             )
         ]
         w = self.scheme.window
@@ -182,7 +184,13 @@ class _Side:
         return figure(
             *traces,
             x=axis(W("rope.axis_key"), range=span, constrain="domain", showgrid=False),
-            y=axis(W("rope.axis_query"), range=span[::-1], scaleanchor="x", showgrid=False),
+            y=axis(
+                W("rope.axis_query"),
+                range=span[::-1],
+                scaleanchor="x",
+                constrain="domain",
+                showgrid=False,
+            ),
             marks=marks,
             title=self.name,
             square=True,

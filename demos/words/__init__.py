@@ -72,6 +72,8 @@ def spell(value: Any, lang: Language = "en", digits: int = 5) -> str:
         return value.text(lang)
     if hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
+    if isinstance(value, float) and 10_000 <= abs(value) < 1e9 and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
         return f"{value:,}".replace(",", "\u202f")  # digits in threes, kept on one line
     if not isinstance(value, float):
