@@ -151,6 +151,7 @@ window.ssp = (() => {
       this.notice = make("div", { class: "ssp-notice", role: "status", "aria-live": "polite", hidden: true });
       this.bar = make("progress", { max: 1, hidden: true });
       this.figures = make("div", { class: "ssp-figures" });
+      this.player = make("div", { class: "ssp-player", hidden: true });
       this.caption = make("p", { class: "ssp-caption", id: `${this.id}-caption` });
       this.extra = make("div", { class: "ssp-extra" });
       this.extra.addEventListener("click", (event) => {
@@ -160,8 +161,8 @@ window.ssp = (() => {
       this.tools = make("div", { class: "ssp-tools" });
       this.readings = make("div", { class: "ssp-readings" });
       this.details = make("div", { class: "ssp-details" });
-      this.root.replaceChildren(this.notice, this.bar, this.figures, this.extra, this.caption, this.readings,
-        this.tools, this.details);
+      this.root.replaceChildren(this.notice, this.bar, this.figures, this.player, this.extra, this.caption,
+        this.readings, this.tools, this.details);
     }
 
     /* asks for a picture when first seen; puts its state into the address when seen again */
@@ -223,6 +224,7 @@ window.ssp = (() => {
       this.drawDetails();
       this.caption.textContent = this.view.say(this.view.caption);
       this.extra.innerHTML = this.view.html();
+      this.drawPlayer();
       plotly.then(() => this.drawFigures());
     }
 
@@ -261,12 +263,12 @@ window.ssp = (() => {
         this.figures.append(box.node);
         box.head.textContent = view.say(figure.title);
         box.head.hidden = !figure.title;
+        this.wirePen(box, figure.drawn);
       }
       for (const figure of view.figures) {
         const box = this.boxes.get(figure.name);
-        const { data, layout, frames } = view.spec(figure, box.plot.clientWidth);
-        Plotly.react(box.plot, { data, layout, frames,
-          config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } })
+        box.spec = view.spec(figure, box.plot.clientWidth);
+        this.paintBox(box)
           .then(() => { box.plot.dataset.drawn = String((Number(box.plot.dataset.drawn) || 0) + 1); });
         if (!box.wired) {
           box.wired = true;
@@ -274,6 +276,102 @@ window.ssp = (() => {
             figure: figure.name, curve: point.curveNumber, index: point.pointIndex ?? point.pointNumber, x: point.x, y: point.y } }));
         }
       }
+    }
+
+    /* draws a box at the step of the animation that is on */
+    paintBox(box) {
+      const { data, layout, frames } = box.spec, now = frames[this.step];
+      const changed = (trace, i) => { const at = now.traces.indexOf(i); return at < 0 ? trace : merge(trace, now.data[at]); };
+      return Plotly.react(box.plot, { data: now ? data.map(changed) : data, layout: now ? merge(layout, now.layout) : layout,
+        config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } });
+    }
+
+    /* play, pause, scrub: all steps are here already, the server is not asked */
+    drawPlayer() {
+      const { steps } = this.view, last = steps.length - 1;
+      this.pause?.();
+      this.player.hidden = !steps.length;
+      if (!steps.length) { this.step = undefined; return this.player.replaceChildren(); }
+      if (this.steps !== steps.length || this.step === undefined) this.step = last;
+      this.steps = steps.length;
+      const play = make("button", { type: "button", class: "ssp-tool", "data-tool": "play" });
+      const range = make("input", { type: "range", min: 0, max: last, step: 1, "aria-label": word("step") });
+      const label = make("output", { "aria-hidden": "true" });
+      let timer = 0;
+      const show = (step) => {
+        this.step = step;
+        range.value = step;
+        label.textContent = this.view.say(steps[step]);
+        range.setAttribute("aria-valuetext", label.textContent);
+        for (const box of this.boxes.values()) if (box.spec?.frames.length) this.paintBox(box);
+      };
+      this.pause = () => { clearInterval(timer); timer = 0; play.textContent = `▶ ${word("play")}`; };
+      play.addEventListener("click", () => {
+        if (timer) return this.pause();
+        if (this.step === last) show(0);
+        play.textContent = `❚❚ ${word("pause")}`;
+        timer = setInterval(() => {
+          if (this.step >= last || !this.visible) return this.pause();
+          show(this.step + 1);
+        }, Math.max(50, 6000 / steps.length));
+      });
+      range.addEventListener("input", () => { this.pause(); show(Number(range.value)); });
+      this.pause();
+      label.textContent = this.view.say(steps[this.step]);
+      range.value = this.step;
+      range.setAttribute("aria-valuetext", label.textContent);
+      this.player.replaceChildren(play, range, label);
+    }
+
+    /* a curve drawn by hand on a picture becomes the text of a control */
+    wirePen(box, drawn) {
+      box.drawn = drawn;
+      if (!drawn.into) { box.pen?.remove(); box.pen = null; return; }
+      if (box.pen) { box.pen.textContent = word("pen"); return; }
+      const pad = make("div", { class: "ssp-pad", hidden: true });
+      const trail = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+      trail.append(path);
+      pad.append(trail, make("p", {}));
+      let marks = null;
+      const leave = () => { pad.hidden = true; box.pen.setAttribute("aria-pressed", "false"); };
+      const add = (event) => {
+        const { left, top } = pad.getBoundingClientRect();
+        marks.push([event.clientX - left, event.clientY - top]);
+        path.setAttribute("points", marks.map((mark) => mark.join()).join(" "));
+      };
+      pad.addEventListener("pointerdown", (event) => { marks = []; pad.setPointerCapture(event.pointerId); add(event); });
+      pad.addEventListener("pointermove", (event) => marks && add(event));
+      pad.addEventListener("pointerup", () => {
+        const text = marks?.length > 1 && this.heights(box, marks);
+        marks = null;
+        path.setAttribute("points", "");
+        leave();
+        if (text) this.trigger("select", { set: { ...box.drawn.set, [box.drawn.into]: text } });
+      });
+      box.pen = make("button", { type: "button", class: "ssp-tool ssp-pen", "aria-pressed": "false", onclick: () => {
+        pad.hidden = !pad.hidden;
+        pad.lastChild.textContent = word("pen_hint");
+        Object.assign(pad.style, { top: `${box.plot.offsetTop}px`, height: `${box.plot.offsetHeight}px` });
+        box.pen.setAttribute("aria-pressed", String(!pad.hidden));
+      } }, word("pen"));
+      addEventListener("keydown", (event) => { if (event.key === "Escape") leave(); });
+      box.head.after(box.pen);
+      box.plot.before(pad);
+    }
+
+    /* heights in data units at evenly spaced places of the x axis, from marks in pixels */
+    heights(box, marks) {
+      const { xaxis, yaxis } = box.plot._fullLayout, count = box.drawn.points;
+      const curve = marks.map(([x, y]) => [(x - xaxis._offset) / xaxis._length, yaxis.p2d(y - yaxis._offset)])
+        .sort((a, b) => a[0] - b[0]);
+      const at = (x) => {
+        const next = curve.findIndex((mark) => mark[0] >= x);
+        if (next <= 0) return curve.at(next)[1];  // before the first mark, or (-1) after the last
+        const [[x0, y0], [x1, y1]] = curve.slice(next - 1, next + 1);
+        return x1 > x0 ? y0 + (y1 - y0) * (x - x0) / (x1 - x0) : y1;
+      };
+      return Array.from({ length: count }, (_, i) => Number(at(i / (count - 1)).toPrecision(3))).join(" ");
     }
 
     addBox(name) {
@@ -362,6 +460,14 @@ window.ssp = (() => {
     async standalone(name) {
       const figure = this.view.figures.find((f) => f.name === name);
       const spec = this.view.spec(figure, this.boxes.get(name).plot.clientWidth);
+      if (spec.frames.length) {
+        const still = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } };
+        spec.frames.forEach((one, i) => { one.name = String(i); });
+        spec.layout.sliders = [{ active: spec.frames.length - 1, steps: spec.frames.map((one, i) =>
+          ({ label: this.view.say(this.view.steps[i]), method: "animate", args: [[one.name], still] })) }];
+        spec.layout.updatemenus = [{ type: "buttons", x: 0, y: -0.2, buttons: [
+          { label: "▶", method: "animate", args: [null, { fromcurrent: false, frame: { duration: 80, redraw: true }, transition: { duration: 0 } }] }] }];
+      }
       const script = await (await fetch(site.plotly)).text();
       const plain = (key, value) => ArrayBuffer.isView(value) ? Array.from(value, (v) => Number.isFinite(v) ? v : null) : value;
       const safe = (text) => text.replaceAll("</", "<\\/");

@@ -12,7 +12,7 @@ values for the light and the dark theme, so one figure serves both. The hues fol
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -91,11 +91,14 @@ class Figure:
     Args:
         data: Plotly traces; arrays are NumPy arrays.
         layout: Plotly layout without the template.
-        frames: Plotly frames for an animation played in the browser.
+        frames: Plotly frames (``data`` for the traces numbered in ``traces``, ``layout``), one for
+            each of the view's ``steps``; played and scrubbed in the browser.
         title: Its heading, needed when a view has several figures.
         height: Height on the page, pixels.
         wide: Whether it takes the full width although the view has several figures.
         square: Whether the picture is drawn as high as wide (position matrices).
+        drawn: Where a curve drawn by hand on this picture goes: parameter of a ``Text`` control
+            for its ``points`` heights, evenly spaced over the x axis, and values to ``set``.
     """
 
     data: Sequence[Trace]
@@ -105,6 +108,7 @@ class Figure:
     height: int = 400
     wide: bool = False
     square: bool = False
+    drawn: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self, lang: Language = "en") -> dict[str, Any]:
         """Return ``{"data", "layout", "frames"}`` in one language, colours still tokens."""
@@ -168,6 +172,18 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
             if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
                 return values.astype(dtype)
     return values.astype(np.float64) if values.dtype.kind in "iub" else values
+
+
+def frame(layout: Mapping[str, Any] | None = None, **traces: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one step of an animation: what changes in trace 0 (``t0={...}``), 1, …, and layout."""
+    numbers = [int(name[1:]) for name in traces]
+    changes = [{k: _array(v) if k in "xyz" else v for k, v in t.items()} for t in traces.values()]
+    return {"traces": numbers, "data": changes, "layout": dict(layout or {})}
+
+
+def drawing(into: str, points: int = 64, **also: Any) -> dict[str, Any]:
+    """Return what makes a figure one to draw on; see ``Figure.drawn``."""
+    return {"into": into, "points": points, "set": also}
 
 
 def axis(title: Text, *, log: bool = False, **more: Any) -> dict[str, Any]:

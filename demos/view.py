@@ -124,6 +124,8 @@ class View:
         notes: Warnings and remarks that belong to this picture.
         unused: Parameters without influence on this view; their controls are put away.
         progress: Share of long work done, 0 to 1; ``None`` for a finished view.
+        steps: Names of the steps of an animation ("t = 0.25"); every figure with ``frames`` has
+            one for each. The last step is shown first.
     """
 
     figures: Figure | Mapping[str, Figure]
@@ -134,8 +136,13 @@ class View:
     notes: Sequence[Word] = ()
     unused: frozenset[str] = frozenset()
     progress: float | None = None
+    steps: Sequence[str | Word] = ()
 
     def __post_init__(self) -> None:
+        for name, figure in self.pictures.items():
+            if figure.frames and len(figure.frames) != len(self.steps):
+                counts = f"{len(figure.frames)} frames for {len(self.steps)} steps"
+                raise ValueError(f"figure {name!r} has {counts}")
         lengths = {name: len(np.atleast_1d(np.asarray(c))) for name, c in self.table.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"table columns must have one length, got {lengths}")
@@ -263,6 +270,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
                     "data": figure.data,
                     "layout": figure.layout,
                     "frames": figure.frames,
+                    "drawn": figure.drawn,
                 }
             )
             for name, figure in view.pictures.items()
@@ -277,6 +285,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
         ],
         "unused": sorted(view.unused),
         "progress": view.progress,
+        "steps": packer.pack(list(view.steps)),
         **packer.pack(more),
     }
     packed["arrays"] = packer.typed_arrays()

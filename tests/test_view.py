@@ -13,7 +13,9 @@ from demos.figures import (
     band,
     compact,
     dots,
+    drawing,
     figure,
+    frame,
     heat,
     horizontal,
     line,
@@ -146,3 +148,27 @@ def test_themes_have_the_same_colours():
 
 def test_merge_keeps_what_is_not_overwritten():
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def moving(n_steps, n_frames):
+    x = np.linspace(0, 1, 9)
+    frames = [frame({"shapes": []}, t0={"y": x**k}) for k in range(n_frames)]
+    wave = figure(
+        line(x, x, WORD),
+        x=axis(WORD),
+        y=axis(WORD),
+        frames=frames,
+        drawn=drawing("curve", mode="drawn"),
+    )
+    return View(wave, WORD, steps=[f"k = {k}" for k in range(n_steps)])
+
+
+def test_every_step_has_its_frame():
+    with pytest.raises(ValueError, match="3 frames for 2 steps"):
+        moving(2, 3)
+    packed = page(moving(3, 3), "rope")
+    (picture,) = packed["figures"]
+    assert packed["steps"] == ["k = 0", "k = 1", "k = 2"]
+    assert [step["traces"] for step in picture["frames"]] == [[0]] * 3
+    assert picture["drawn"] == {"into": "curve", "points": 64, "set": {"mode": "drawn"}}
+    assert len(moving(3, 3).plotly().frames) == 3
