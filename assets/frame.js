@@ -124,7 +124,10 @@ window.ssp = (() => {
       if (narrow()) layout.margin = { ...layout.margin, l: Math.min(layout.margin.l, 44), r: 8 };
       const data = this.fill(figure.data);
       if (narrow()) for (const trace of data) if (trace.texttemplate) trace.textfont = { size: 8 };
-      return { data, layout, frames: this.fill(figure.frames) };
+      const moves = Object.entries(this.fill(figure.moves)), traces = moves.map(([number]) => Number(number));
+      const row = (step) => ([, change]) => Object.fromEntries(Object.entries(change).map(([key, rows]) => [key, rows[step]]));
+      const frames = moves.length ? this.steps.map((_, step) => ({ name: String(step), traces, data: moves.map(row(step)) })) : [];
+      return { data, layout, frames };
     }
   }
 
@@ -282,7 +285,7 @@ window.ssp = (() => {
     paintBox(box) {
       const { data, layout, frames } = box.spec, now = frames[this.step];
       const changed = (trace, i) => { const at = now.traces.indexOf(i); return at < 0 ? trace : merge(trace, now.data[at]); };
-      return Plotly.react(box.plot, { data: now ? data.map(changed) : data, layout: now ? merge(layout, now.layout) : layout,
+      return Plotly.react(box.plot, { data: now ? data.map(changed) : data, layout,
         config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } });
     }
 
@@ -462,7 +465,6 @@ window.ssp = (() => {
       const spec = this.view.spec(figure, this.boxes.get(name).plot.clientWidth);
       if (spec.frames.length) {
         const still = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } };
-        spec.frames.forEach((one, i) => { one.name = String(i); });
         spec.layout.sliders = [{ active: spec.frames.length - 1, steps: spec.frames.map((one, i) =>
           ({ label: this.view.say(this.view.steps[i]), method: "animate", args: [[one.name], still] })) }];
         spec.layout.updatemenus = [{ type: "buttons", x: 0, y: -0.2, buttons: [

@@ -91,8 +91,8 @@ class Figure:
     Args:
         data: Plotly traces; arrays are NumPy arrays.
         layout: Plotly layout without the template.
-        frames: Plotly frames (``data`` for the traces numbered in ``traces``, ``layout``), one for
-            each of the view's ``steps``; played and scrubbed in the browser.
+        moves: What an animation, played in the browser, changes: by number of the trace and name of
+            its array ("x", "y"), one row for each of the view's ``steps``, (n_steps, n_points).
         title: Its heading, needed when a view has several figures.
         height: Height on the page, pixels.
         wide: Whether it takes the full width although the view has several figures.
@@ -103,7 +103,7 @@ class Figure:
 
     data: Sequence[Trace]
     layout: Mapping[str, Any]
-    frames: Sequence[Mapping[str, Any]] = ()
+    moves: Mapping[int, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     title: Text = ""
     height: int = 400
     wide: bool = False
@@ -112,9 +112,32 @@ class Figure:
 
     def to_dict(self, lang: Language = "en") -> dict[str, Any]:
         """Return ``{"data", "layout", "frames"}`` in one language, colours still tokens."""
-        spec = {"data": list(self.data), "layout": dict(self.layout), "frames": list(self.frames)}
+        spec = {"data": list(self.data), "layout": dict(self.layout), "frames": self.frames()}
         resolved: dict[str, Any] = resolve(spec, lang)
         return resolved
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Return the steps of the animation as plotly's frames."""
+        return [
+            {
+                "name": str(step),
+                "traces": list(self.moves),
+                "data": [{k: rows[step] for k, rows in t.items()} for t in self.moves.values()],
+            }
+            for step in range(self.n_steps)
+        ]
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of the animation, 0 for a still picture.
+
+        Raises:
+            ValueError: The moving arrays differ in their number of rows.
+        """
+        lengths = {len(rows) for change in self.moves.values() for rows in change.values()}
+        if len(lengths) > 1:
+            raise ValueError(f"moving arrays must have one row for each step, got {lengths}")
+        return lengths.pop() if lengths else 0
 
     def plotly(self, lang: Language = "en", theme: Literal["light", "dark"] = "light") -> Any:
         """Return the figure as a ``plotly.graph_objects.Figure``, ready for a notebook."""
@@ -174,11 +197,12 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
-def frame(layout: Mapping[str, Any] | None = None, **traces: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one step of an animation: what changes in trace 0 (``t0={...}``), 1, …, and layout."""
-    numbers = [int(name[1:]) for name in traces]
-    changes = [{k: _array(v) if k in "xyz" else v for k, v in t.items()} for t in traces.values()]
-    return {"traces": numbers, "data": changes, "layout": dict(layout or {})}
+def moving(**traces: Mapping[str, ArrayLike]) -> dict[int, dict[str, NDArray[Any]]]:
+    """Return what an animation changes: ``t0={"y": (n_steps, n_points)}`` for the first trace."""
+    return {
+        int(name[1:]): {key: compact(np.asarray(rows)) for key, rows in arrays.items()}
+        for name, arrays in traces.items()
+    }
 
 
 def drawing(into: str, points: int = 64, **also: Any) -> dict[str, Any]:

@@ -124,8 +124,8 @@ class View:
         notes: Warnings and remarks that belong to this picture.
         unused: Parameters without influence on this view; their controls are put away.
         progress: Share of long work done, 0 to 1; ``None`` for a finished view.
-        steps: Names of the steps of an animation ("t = 0.25"); every figure with ``frames`` has
-            one for each. The last step is shown first.
+        steps: Names of the steps of an animation ("t = 0.25"); every figure that ``moves``
+            has a row for each. The last step is shown first.
     """
 
     figures: Figure | Mapping[str, Figure]
@@ -140,8 +140,8 @@ class View:
 
     def __post_init__(self) -> None:
         for name, figure in self.pictures.items():
-            if figure.frames and len(figure.frames) != len(self.steps):
-                counts = f"{len(figure.frames)} frames for {len(self.steps)} steps"
+            if figure.n_steps not in (0, len(self.steps)):
+                counts = f"{figure.n_steps} rows for {len(self.steps)} steps"
                 raise ValueError(f"figure {name!r} has {counts}")
         lengths = {name: len(np.atleast_1d(np.asarray(c))) for name, c in self.table.items()}
         if len(set(lengths.values())) > 1:
@@ -269,7 +269,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
                     "square": figure.square,
                     "data": figure.data,
                     "layout": figure.layout,
-                    "frames": figure.frames,
+                    "moves": {str(number): change for number, change in figure.moves.items()},
                     "drawn": figure.drawn,
                 }
             )

@@ -15,11 +15,11 @@ from demos.figures import (
     dots,
     drawing,
     figure,
-    frame,
     heat,
     horizontal,
     line,
     merge,
+    moving,
     paint,
     vertical,
 )
@@ -150,25 +150,24 @@ def test_merge_keeps_what_is_not_overwritten():
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 
 
-def moving(n_steps, n_frames):
-    x = np.linspace(0, 1, 9)
-    frames = [frame({"shapes": []}, t0={"y": x**k}) for k in range(n_frames)]
-    wave = figure(
-        line(x, x, WORD),
-        x=axis(WORD),
-        y=axis(WORD),
-        frames=frames,
-        drawn=drawing("curve", mode="drawn"),
-    )
-    return View(wave, WORD, steps=[f"k = {k}" for k in range(n_steps)])
+def test_every_step_has_its_row():
+    def view(n_steps, *rows):
+        x = np.linspace(0, 1, 9)
+        moves = {f"t{i}": {"y": np.stack([x**k for k in range(n)])} for i, n in enumerate(rows)}
+        lines = [line(x, x, WORD) for _ in rows]
+        drawn = drawing("curve", mode="drawn")
+        wave = figure(*lines, x=axis(WORD), y=axis(WORD), moves=moving(**moves), drawn=drawn)
+        return View(wave, WORD, steps=[f"k = {k}" for k in range(n_steps)])
 
-
-def test_every_step_has_its_frame():
-    with pytest.raises(ValueError, match="3 frames for 2 steps"):
-        moving(2, 3)
-    packed = page(moving(3, 3), "rope")
+    with pytest.raises(ValueError, match="3 rows for 2 steps"):
+        view(2, 3)
+    with pytest.raises(ValueError, match="one row for each step"):
+        view(3, 3, 2)
+    packed = page(view(3, 3, 3), "rope")
     (picture,) = packed["figures"]
     assert packed["steps"] == ["k = 0", "k = 1", "k = 2"]
-    assert [step["traces"] for step in picture["frames"]] == [[0]] * 3
+    assert packed["arrays"][picture["moves"]["1"]["y"]["$a"]]["shape"] == "3, 9"
     assert picture["drawn"] == {"into": "curve", "points": 64, "set": {"mode": "drawn"}}
-    assert len(moving(3, 3).plotly().frames) == 3
+    frames = view(3, 3, 3).plotly().frames
+    assert [len(frame.data) for frame in frames] == [2, 2, 2]
+    np.testing.assert_allclose(frames[2].data[1].y, np.linspace(0, 1, 9) ** 2, rtol=1e-6)
