@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -120,6 +121,18 @@ def serve(*arguments: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def timed(run: Callable[[], Any]) -> Callable[[], float]:
+    """Return a function that runs once and returns its seconds."""
+    run()  # warm up: imports, threads, pages
+
+    def measure() -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return measure
 
 
 def interleaved(repeats: int, *measures: Callable[[], float]) -> list[float]:

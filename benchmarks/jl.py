@@ -8,14 +8,13 @@ counts the pairs outside. "Useful" work is 2 N m k for the projection and 2 m, 2
 (N-1)/2 pairs before and after; drawing the matrix counts as none.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Row, interleaved, table
+from benchmarks.common import Row, interleaved, table, timed
 from models import jl
 
 N_SAMPLES, N_FEATURES, N_COMPONENTS = 2000, 10_000, 1000
@@ -36,11 +35,11 @@ def rows() -> list[Row]:
 
     ours, peer, sgemm, ours_wide, peer_wide = interleaved(
         REPEATS,
-        _timed(lambda: _ours(points)),
-        _timed(lambda: _sklearn(points)),
-        _timed(lambda: (square @ other, square @ other)),  # about as long as ours
-        _timed(lambda: _ours(wide)),
-        _timed(lambda: _sklearn(wide)),
+        timed(lambda: _ours(points)),
+        timed(lambda: _sklearn(points)),
+        timed(lambda: (square @ other, square @ other)),  # about as long as ours
+        timed(lambda: _ours(wide)),
+        timed(lambda: _sklearn(wide)),
     )
     what = f"JL: N={N_SAMPLES}, m={N_FEATURES}, k={N_COMPONENTS}"
     return [
@@ -72,7 +71,7 @@ def profile() -> dict[str, float]:
         "check, centre, distances before": lambda: jl.original(points),
         "distances after, ratios, worst pair": lambda: jl.distortion(before, projected, 0.2),
     }
-    seconds = interleaved(REPEATS, *(_timed(part) for part in parts.values()))
+    seconds = interleaved(REPEATS, *(timed(part) for part in parts.values()))
     return dict(zip(parts, seconds, strict=True))
 
 
@@ -87,17 +86,6 @@ def _sklearn(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     projected = GaussianRandomProjection(N_COMPONENTS, random_state=1).fit_transform(points)
     before = euclidean_distances(points, squared=True)
     return before, euclidean_distances(projected, squared=True)
-
-
-def _timed(run: Callable[[], Any]) -> Callable[[], float]:
-    run()  # warm up: imports, threads, pages
-
-    def measure() -> float:
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return measure
 
 
 def main() -> None:

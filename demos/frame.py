@@ -344,7 +344,12 @@ def _component(frame: Frame, panel: Panel, name: str, control: Control) -> Any:
     elif isinstance(control, Upload):
         component = gr.File(file_types=list(control.suffixes), height=96, **common)
     elif isinstance(control, Text):
-        component = gr.Textbox(lines=control.lines, max_length=control.length, **common)
+        component = gr.Textbox(
+            lines=control.lines,
+            max_lines=max(3, control.lines),
+            max_length=control.length,
+            **common,
+        )
     else:
         raise TypeError(f"no component for {type(control).__name__}")
     return frame.speak(component, props)

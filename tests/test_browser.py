@@ -7,6 +7,7 @@ which is what a visitor does. Nothing leaves the origin, nothing is written to t
 import io
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from axe_playwright_python import sync_playwright as axe_package
@@ -348,9 +349,68 @@ def test_theme_follows_the_system_until_it_is_chosen(visit):
     assert not page.evaluate("document.body.classList.contains('dark')")
 
 
+def first_views():
+    return [(panel, panel.first(panel.defaults)) for panel in PANELS]
+
+
+@pytest.mark.parametrize(
+    "panel", [p for p, view in first_views() if view.steps], ids=lambda p: f"{p.tab}_{p.key}"
+)
+def test_an_animation_plays_and_is_scrubbed_without_the_server(visit, panel):
+    visitor = visit(query=f"?{panel.query(panel.defaults)}&lang=en")
+    visitor.drawn(panel)
+    asked = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    player = visitor.stage(panel).locator(".ssp-player")
+    label, slider = player.locator("output"), player.locator("input")
+    last = label.inner_text()
+    slider.focus()
+    visitor.page.keyboard.press("Home")
+    first = label.inner_text()
+    assert first != last and slider.get_attribute("aria-valuetext") == first
+    player.locator("[data-tool=play]").click()
+    visitor.page.wait_for_function(
+        "([node, text]) => node.innerText !== text", arg=[label.element_handle(), first]
+    )
+    player.locator("[data-tool=play]").click()
+    held = label.inner_text()
+    visitor.settle()
+    assert label.inner_text() == held
+    assert not [url for url in asked if not url.startswith(("data:", "blob:"))]
+    visitor.check_no_trouble()
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [p for p, view in first_views() if any(f.drawn for f in view.pictures.values())],
+    ids=lambda p: f"{p.tab}_{p.key}",
+)
+def test_a_curve_is_drawn_by_hand(visit, panel):
+    drawn = next(f.drawn for f in panel.first(panel.defaults).pictures.values() if f.drawn)
+    visitor = visit(query=f"?{panel.query(panel.defaults)}&lang=en")
+    visitor.drawn(panel)
+    visitor.stage(panel).locator(".ssp-pen").first.click()
+    box = visitor.stage(panel).locator(".ssp-pad:visible").bounding_box()
+    mouse = visitor.page.mouse
+    mouse.move(box["x"] + 80, box["y"] + 100)
+    mouse.down()
+    for share in (0.3, 0.5, 0.9):
+        mouse.move(box["x"] + share * box["width"], box["y"] + (1 - share / 2) * 150)
+    mouse.up()
+    visitor.page.wait_for_function(f"() => location.search.includes('{drawn['into']}=')")
+    visitor.page.wait_for_function(
+        "([name, old]) => new URLSearchParams(location.search).get(name) !== old",
+        arg=[drawn["into"], panel.defaults[drawn["into"]]],
+    )
+    query = dict(parse_qsl(urlsplit(visitor.page.url).query))
+    assert len(query[drawn["into"]].split()) == drawn["points"]
+    assert all(query[name] == value for name, value in drawn["set"].items())
+    visitor.check_no_trouble()
+
+
 @pytest.mark.parametrize("panel", [p for p in PANELS if p.long], ids=lambda p: f"{p.tab}_{p.key}")
 def test_long_work_shows_progress_and_stops(visit, panel):
-    slow = {"n_trials": 200, "length": 65_536, "eps": 0.15}
+    slow = {"n_trials": 200, "length": 65_536, "eps": 0.15, "order": 128, "n_samples": 20_000}
     values = {n: slow.get(n, value) for n, value in panel.defaults.items()}
     values |= {n: min(values[n], panel.fields[n].high) for n in slow if n in values}
     visitor = visit(query=f"?{panel.query(values)}&lang=en")
