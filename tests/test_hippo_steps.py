@@ -5,7 +5,6 @@ References: scipy.signal.cont2discrete, scipy's Legendre functions, scipy.linalg
 """
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -46,16 +45,6 @@ def hippo_code_loop(order, u):
         state = A_t @ state + B_t * u[t - 1]
         states[t - 1] = state
     return states
-
-
-def seconds(task, repeats=3):
-    """Least time of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 # --- One step -------------------------------------------------------------------------------------
@@ -482,33 +471,6 @@ def test_kernel_convolves_to_the_output(rng, length):
     assert K[0] == pytest.approx(C @ B_bar)
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         steps.kernel(A_bar, B_bar, C, 0)
-
-
-# --- Speed ----------------------------------------------------------------------------------------
-
-
-def test_trajectory_is_ten_times_faster_than_hippo_codes_loop(rng):
-    u, memory = rng.standard_normal(10_000), Memory("legs", 64)
-    ours = seconds(lambda: steps.trajectory(memory, u, 1.0, "bilinear", "hippo_code"), 5)
-    theirs = seconds(lambda: hippo_code_loop(64, u), 1)
-    assert theirs > 10 * ours, f"{theirs:.3f} s against {ours:.3f} s"
-
-
-def test_exact_trajectory_is_ten_times_faster_than_an_exponential_a_step(rng):
-    u, memory = rng.standard_normal(1000), Memory("legs", 64)
-    ours = seconds(lambda: steps.trajectory(memory, u, 1.0))
-    theirs = seconds(lambda: list(steps.walk(memory, u, 1.0, "exact")), 1)
-    assert theirs > 10 * ours, f"{theirs:.3f} s against {ours:.3f} s"
-
-
-def test_short_arithmetic_pays_off(rng):
-    order = 1024
-    q = hippo.roots(order)
-    A = -np.tril(np.outer(q, q), -1) - np.diag(np.arange(1.0, order + 1))
-    left, v = np.eye(order) - 0.1 * A, rng.standard_normal(order)
-    assert seconds(lambda: A @ v, 9) > 2 * seconds(lambda: hippo.legs_product(v), 9)
-    long = seconds(lambda: linalg.solve_triangular(left, v, lower=True), 9)
-    assert long > 2 * seconds(lambda: hippo.legs_solve(0.1, v), 9)
 
 
 # --- Domains --------------------------------------------------------------------------------------
