@@ -26,6 +26,7 @@ from models import hippo, hippo_steps, signals
 
 RECORDS = 80  # moments at which errors are compared
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384)
+SHORT = 3  # lengths measured before Run is pressed
 FLOOR = 1e-18
 BOTH = tuple((m, "su") for m in hippo_steps.METHODS)
 COLORS = ("@red", "@orange", "@green", "@blue", "@purple", "@olive")
@@ -75,8 +76,10 @@ def discretisations(
     """
     given: dict[str, Any] = dict(locals())
     study = _Study(hippo.Memory(measure, order, window), given)
+    for n in LENGTHS[:SHORT]:
+        study.measure(n)
     yield study.view(0.0)
-    for done, n in enumerate(LENGTHS, 1):
+    for done, n in enumerate(LENGTHS[SHORT:], SHORT + 1):
         study.measure(n)
         yield study.view(done / len(LENGTHS) if done < len(LENGTHS) else None)
 
@@ -133,9 +136,7 @@ class _Study:
 
     def view(self, progress: float | None) -> View:
         """Return the view after the lengths measured so far."""
-        pictures = {"fits": self._fits(), "error": self._errors()}
-        if self.lengths:
-            pictures["order"] = self._orders()
+        pictures = {"fits": self._fits(), "error": self._errors(), "order": self._orders()}
         names = [walk.name for walk in self.walks]
         best = float(self.walks[0].quality.best[-1])
         return View(
