@@ -92,7 +92,8 @@ class Figure:
         data: Plotly traces; arrays are NumPy arrays.
         layout: Plotly layout without the template.
         moves: What an animation, played in the browser, changes: by number of the trace and name of
-            its array ("x", "y"), one row for each of the view's ``steps``, (n_steps, n_points).
+            its array ("x", "y"), one row for each of the view's ``steps``, (n_steps, n_points);
+            of a plain number ("x0", "dx") one for each step, (n_steps,).
         title: Its heading, needed when a view has several figures.
         height: Height on the page, pixels.
         wide: Whether it takes the full width although the view has several figures.
@@ -232,6 +233,15 @@ def line(
     """Return a line trace."""
     style = {"color": color, "dash": dash, "width": width}
     return _scatter(x, y, name, **{"mode": "lines", "line": style, **more})
+
+
+def curve(
+    start: float, step: float, y: ArrayLike, name: Text = "", color: str = "@blue", **more: Any
+) -> Trace:
+    """Return a line trace over evenly spaced places, which need not be sent."""
+    trace = line([], y, name, color, **more)
+    del trace["x"]
+    return {**trace, "x0": float(start), "dx": float(step)}
 
 
 def dots(

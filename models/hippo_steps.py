@@ -781,8 +781,9 @@ def fit_error(memory: Memory, state: ArrayLike, u: ArrayLike, step: float) -> fl
     some = bounds[:-1] > bounds[1:]
     old, new, level = bounds[:-1][some], bounds[1:][some], values[some]
     widest = float((old - new).max()) / span
-    nodes = min(memory.size + 2, 8 + math.ceil(6 * memory.size * widest))  # the first is exact
-    z, w = np.polynomial.legendre.leggauss(nodes)
+    # the first number is exact; the second follows the basis, finest near the ends, 1 / size^2
+    nodes = min(memory.size + 2, 4 + math.ceil(memory.size**2 * widest / 6))
+    z, w, _ = _gauss(nodes)
     ages_ = new[:, None] + np.multiply.outer(old - new, (z + 1) / 2)  # (steps, nodes)
     r = ages_.ravel() / span
     gaps = level[:, None] - remembered(memory, np.asarray(state)[None], r)[0].reshape(ages_.shape)

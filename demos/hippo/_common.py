@@ -17,7 +17,7 @@ from demos.controls import (
     numbers,
     table_values,
 )
-from demos.figures import axis
+from demos.figures import Trace, axis, curve
 from demos.words import W, Word
 from models import hippo, hippo_steps, signals
 from models.formula import FormulaError
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 MADE = tuple(signals.GENERATORS)
 RECORDED = tuple(signals.RECORDINGS)
 DRAWN = "0 0.3 0.6 0.8 0.7 0.4 0 -0.5 -0.8 -0.6 0 0.5 0.9 0.4 0"
-THIN = 1200  # points of a drawn signal
+THIN = 1000  # points of a drawn signal
 COLORS = ("@blue", "@orange", "@green", "@purple", "@red", "@sky", "@olive", "@ink")
 WINDOWED = tuple(name for name, kind in hippo.MEASURES.items() if not kind.is_scaled)
 
@@ -119,14 +119,14 @@ def unused(values: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, needed in reads.items() if not needed and name in values)
 
 
-def thin(t: Floats, u: Floats, most: int = THIN) -> tuple[Floats, Floats]:
-    """Return at most ``most`` points of a curve that keep its extremes, bucket by bucket."""
-    if u.size <= most:
-        return t, u
-    edges = np.linspace(0, u.size, most // 2 + 1).astype(int)[:-1]
-    low, high = np.minimum.reduceat(u, edges), np.maximum.reduceat(u, edges)
-    pairs = np.stack([low, high], axis=1)  # (buckets, 2)
-    return np.repeat(t[edges], 2), pairs.ravel()
+def signal_curve(u: Floats, name: Word, most: int = THIN) -> Trace:
+    """Return the trace of a signal, thinned to its extremes bucket by bucket if it is long."""
+    shown = u
+    if u.size > most:
+        edges = np.linspace(0, u.size, most // 2 + 1).astype(int)[:-1]
+        extremes = np.minimum.reduceat(u, edges), np.maximum.reduceat(u, edges)
+        shown = np.stack(extremes, axis=1).ravel()
+    return curve(0.5 / shown.size, 1 / shown.size, shown, name, "@gray", width=1.5)
 
 
 def error_axis(settled: NDArray[np.bool_], *curves: Floats) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Panel: how old inputs fade, and what playing a signal slower does to the state."""
 
+import functools
+
 import numpy as np
 
 from demos.controls import Control, Integer, Real
@@ -12,7 +14,7 @@ from models import hippo, hippo_steps, signals
 
 KEPT = ("legs", "legs_lti", "legt", "lagt")  # measures compared
 SHADES = dict(zip(KEPT, ("@blue", "@orange", "@green", "@purple"), strict=True))
-PLAYED = 240  # samples of the signal that is played slower
+PLAYED = 96  # samples of the signal that is played slower
 FIRST = 4  # coefficients shown
 
 
@@ -35,8 +37,8 @@ def forgetting(order: int, window: float, horizon: float, slower: int) -> View:
         horizon: Latest moment looked at, in the same units.
         slower: How many times slower the signal of the lower pictures is played.
     """
-    times = np.geomspace(1, horizon, 90)
-    lags = np.linspace(0, 6 * window, 121)
+    times = np.geomspace(1, horizon, 60)
+    lags = np.linspace(0, 6 * window, 73)
     faded = {name: hippo.Memory(name, order, window) for name in KEPT}
     late = {
         name: hippo.influence_later(memory, times)
@@ -63,6 +65,7 @@ def forgetting(order: int, window: float, horizon: float, slower: int) -> View:
     )
 
 
+@functools.lru_cache(maxsize=32)  # most controls do not touch it
 def _played(order: int, slower: int) -> tuple[Floats, dict[str, Floats], dict[str, Floats]]:
     """Return shares of the signal, and the states of both speeds at these shares."""
     u = signals.make_signal("sines", PLAYED, np.random.default_rng(0))
@@ -110,7 +113,7 @@ def _states(share: Floats, plain: Floats, slow: Floats, name: str, slower: int) 
     traces = []
     for n in range(min(FIRST, plain.shape[1])):
         traces.append(line(share, plain[:, n], f"c<sub>{n}</sub>", COLORS[n], width=2))
-        traces.append(dots(share[::3], slow[::3, n], "", COLORS[n], size=7, symbol="circle-open"))
+        traces.append(dots(share, slow[:, n], "", COLORS[n], size=7, symbol="circle-open"))
     return figure(
         *traces,
         x=axis(W("hippo.axis_share")),

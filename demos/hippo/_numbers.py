@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from demos.controls import Control, Integer
-from demos.figures import Figure, axis, drawing, figure, horizontal, line, vertical
+from demos.figures import Figure, axis, curve, drawing, figure, horizontal, line, vertical
 from demos.hippo._common import (
     ORDER,
     SEED,
@@ -15,8 +15,8 @@ from demos.hippo._common import (
     error_axis,
     make_signal,
     signal_controls,
+    signal_curve,
     signal_word,
-    thin,
     unused,
 )
 from demos.panel import Panel, Preset, Values
@@ -28,6 +28,7 @@ GIBBS = 0.0894898722  # overshoot of a Fourier or Legendre series beside a jump,
 FLOOR = 1e-16
 CONSTANT = 0.155  # mean squared error times N for a unit jump in the middle
 MOST = hippo.MAX_ORDER
+FIT_POINTS = 601
 
 
 def numbers_controls() -> dict[str, Control]:
@@ -35,7 +36,7 @@ def numbers_controls() -> dict[str, Control]:
     return {
         **signal_controls("step"),
         "order": ORDER,
-        "n_samples": Integer(default=2000, low=16, high=signals.MAX_SAMPLES, log=True),
+        "n_samples": Integer(default=1000, low=16, high=signals.MAX_SAMPLES, log=True),
         "seed": SEED,
     }
 
@@ -87,10 +88,10 @@ def numbers(
     )
 
 
-def _fit(order: int, state: Floats) -> tuple[Floats, Floats]:
-    """Return times and the best fit by the first N coefficients of LegS."""
-    t = np.linspace(0, 1, 801)
-    return t, hippo.reconstruct(hippo.Memory("legs", order), state[:order], t, 1.0)
+def _fit(order: int, state: Floats) -> Floats:
+    """Return the best fit by the first N coefficients of LegS at evenly spaced times, 0 to 1."""
+    t = np.linspace(0, 1, FIT_POINTS)
+    return hippo.reconstruct(hippo.Memory("legs", order), state[:order], t, 1.0)
 
 
 def _error_figure(errors: dict[str, Floats], order: int, signal: str) -> Figure:
@@ -110,15 +111,14 @@ def _error_figure(errors: dict[str, Floats], order: int, signal: str) -> Figure:
     )
 
 
-def _fit_figure(fit: tuple[Floats, Floats], u: Floats, signal: str) -> Figure:
-    t, values = thin(signals.sample_times(u.size), u)
+def _fit_figure(fit: Floats, u: Floats, signal: str) -> Figure:
     low, high = band_of(u)
     marks = []
     if signal == "step":
         marks = [horizontal(1 + GIBBS, W("hippo.mark_gibbs"), "@red")]
     return figure(
-        line(t, values, signal_word(signal), "@gray", width=1.5),
-        line(*fit, W("hippo.fit"), "@blue", width=2.5),
+        signal_curve(u, signal_word(signal)),
+        curve(0, 1 / (fit.size - 1), fit, W("hippo.fit"), "@blue", width=2.5),
         x=axis(W("hippo.axis_time"), range=[0, 1.005]),
         y=axis(W("hippo.axis_signal"), range=[low, high]),
         marks=marks,
@@ -128,7 +128,7 @@ def _fit_figure(fit: tuple[Floats, Floats], u: Floats, signal: str) -> Figure:
 
 
 def _numbers_readings(
-    signal: str, u: Floats, order: int, errors: dict[str, Floats], fit: tuple[Floats, Floats]
+    signal: str, u: Floats, order: int, errors: dict[str, Floats], fit: Floats
 ) -> list[Reading]:
     scale = float(np.mean(u**2))
     rises = {name: float(np.diff(rows).max()) for name, rows in errors.items()}
@@ -148,7 +148,7 @@ def _numbers_readings(
         ),
     ]
     if signal == "step" and order >= 8:
-        high = float(fit[1].max()) - 1
+        high = float(fit.max()) - 1
         rows.append(near(W("hippo.reading_gibbs"), high, GIBBS, 0.03, W("hippo.note_gibbs")))
         product = order * float(errors["legs"][order - 1])
         rows.append(near(W("hippo.reading_jump"), product, CONSTANT, 0.03, W("hippo.note_jump")))

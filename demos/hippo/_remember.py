@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from demos.controls import Control, Integer
-from demos.figures import Figure, axis, bars, drawing, figure, line, moving
+from demos.figures import Figure, axis, bars, curve, drawing, figure, line, moving
 from demos.hippo._common import (
     CONVENTION,
     MEASURE,
@@ -19,8 +19,8 @@ from demos.hippo._common import (
     error_axis,
     make_signal,
     signal_controls,
+    signal_curve,
     signal_word,
-    thin,
     unused,
 )
 from demos.panel import Panel, Preset
@@ -28,8 +28,8 @@ from demos.view import Reading, View, at_least, at_most, equal, near, shown
 from demos.words import W, Word
 from models import hippo, hippo_steps, signals
 
-STEPS = 40  # pictures of the animation
-POINTS = 100  # of a reconstruction
+STEPS = 36  # pictures of the animation
+POINTS = 90  # of a reconstruction
 FIT_SAMPLES = 4000  # up to this length Parseval's identity is checked by quadrature
 
 
@@ -134,21 +134,21 @@ class _Film:
     def signal(self, name: str) -> Figure:
         """Return the signal, what is remembered of it, and now."""
         fit = hippo.remembered(self.memory, self.run.states, self.ages)
-        t, u = thin(signals.sample_times(self.u.size), self.u)
+        first, last = self.places[:, 0], self.places[:, -1]
+        spacing = (last - first) / (self.ages.size - 1)
+        fit[self.places < -1e-9] = np.nan  # before the first sample there is nothing to compare
         low, high = band = band_of(self.u)
         now = np.repeat(self.times[:, None], 2, axis=1)
-        kept = self.places >= 0  # before the first sample there is nothing to compare
-        places = np.where(kept, self.places, np.nan)
         return figure(
-            line(t, u, signal_word(name), "@gray", width=1.5),
-            line(places[-1], fit[-1], W("hippo.remembered"), "@blue", width=3),
+            signal_curve(self.u, signal_word(name)),
+            curve(first[-1], spacing[-1], fit[-1], W("hippo.remembered"), "@blue", width=3),
             line(now[-1], band, W("hippo.now"), "@orange", dash="dot", width=1.5),
             x=axis(W("hippo.axis_time"), range=[0, 1.005]),
             y=axis(W("hippo.axis_signal"), range=[low, high]),
             title=W("hippo.title_signal"),
             wide=True,
             height=340,
-            moves=moving(t1={"x": places, "y": fit}, t2={"x": now}),
+            moves=moving(t1={"x0": first, "dx": spacing, "y": fit}, t2={"x": now}),
             drawn=drawing("drawn", signal="drawn"),
         )
 
