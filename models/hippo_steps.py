@@ -56,6 +56,7 @@ from models.hippo import (
 METHODS = ("forward", "backward", "bilinear", "exact")
 CONVENTIONS = ("su", "hippo_code")
 MAX_SAMPLES = 20_000
+LOUD = 1000.0  # times the largest sample: no state of a sound step is that large
 CELLS = 1 << 20  # numbers of a scratch array held at one time (8 MiB): more leaves the cache
 
 
@@ -69,12 +70,14 @@ class Trajectory:
         blow_up: Smallest k whose state is not finite, or None.
         largest: Largest finite magnitude of any state on the way, recorded or not where the method
             visits every step, else at the records.
+        outgrown: Smallest k whose state is more than `LOUD` times the largest sample, or None.
     """
 
     records: Integers
     states: Numbers
     blow_up: int | None
     largest: float
+    outgrown: int | None = None
 
 
 # --- Checks ---------------------------------------------------------------------------------------
@@ -345,10 +348,16 @@ def _constant(A_bar: Numbers, B_bar: Numbers, u: Array, records: Integers) -> Tr
             if k % 256 == 255 and not np.isfinite(states[k + 1]).all():
                 n_done = k + 1
                 break
-        return _trajectory(states, n_done, records)
+        return _trajectory(states, n_done, records, u)
 
 
-def _trajectory(states: Numbers, n_done: int, records: Integers) -> Trajectory:
+def _outgrown(sizes: Array, u: Array) -> int | None:
+    """Return the first step whose size is beyond `LOUD` times the largest sample."""
+    loud = np.flatnonzero(~(sizes <= LOUD * max(float(np.abs(u).max()), 1e-300)))
+    return int(loud[0]) if loud.size else None
+
+
+def _trajectory(states: Numbers, n_done: int, records: Integers, u: Array) -> Trajectory:
     """Keep the records of states 0..n_done, and find the blow-up and the largest value."""
     sizes = np.abs(states[: n_done + 1]).max(axis=1)  # NaN is handed on
     bad = np.flatnonzero(~np.isfinite(sizes))
@@ -356,7 +365,8 @@ def _trajectory(states: Numbers, n_done: int, records: Integers) -> Trajectory:
     kept = np.full((records.size, states.shape[1]), np.nan, states.dtype)
     alive = records < blow_up if blow_up is not None else np.ones(records.size, bool)
     kept[alive] = states[records[alive]]
-    return Trajectory(records, kept, blow_up, float(sizes[:blow_up].max()))
+    largest = float(sizes[:blow_up].max())
+    return Trajectory(records, kept, blow_up, largest, _outgrown(sizes, u))
 
 
 def _bidiagonal(diagonal: Numbers, carried: Numbers, right: Numbers) -> Numbers:
@@ -391,7 +401,7 @@ def _stepped_legs(
                 mode[1:] = _bidiagonal(1 + left * (n + 1), carried, forced)
                 sums += q * mode
     with np.errstate(all="ignore"):
-        return _trajectory(states.T * memory.scale, u.size, records)
+        return _trajectory(states.T * memory.scale, u.size, records, u)
 
 
 def _exact_legs(memory: Memory, u: Array, convention: str, records: Integers) -> Trajectory:
@@ -508,8 +518,9 @@ def _fours(memory: Memory, u: Array, method: str, convention: str, records: Inte
         states[alive] = (vectors @ modes[:, records[alive]]).T
     # A real signal has conjugate coefficients; rounding is taken out here, not shown.
     states = (states + states[:, ::-1].conj()) / 2
-    sizes = np.abs(states[alive])
-    return Trajectory(records, states, blow_up, float(sizes.max()) if sizes.size else 0.0)
+    kept = np.abs(states[alive])
+    largest = float(kept.max()) if kept.size else 0.0
+    return Trajectory(records, states, blow_up, largest, _outgrown(sizes, u))
 
 
 # --- The best possible ----------------------------------------------------------------------------

@@ -603,3 +603,15 @@ def test_running_sums_equal_dense_solves(order, rng):
 def test_convolution_equals_recurrence(order, rng):
     kernel, gap = steps.convolution_check(order, 0.01, rng.standard_normal(500))
     assert kernel.shape == (500,) and gap < 1e-11
+
+
+def test_a_state_that_outgrows_the_signal_is_dated():
+    memory, u = Memory("legt", 8), np.ones(400)
+    calm = steps.trajectory(memory, u, 0.05, "forward")
+    assert calm.outgrown is None and calm.blow_up is None
+    wild = steps.trajectory(memory, u, 0.2, "forward")
+    assert wild.outgrown is not None
+    sizes = np.abs(wild.states).max(axis=1)
+    assert (sizes[: wild.outgrown] <= 1000).all() and not sizes[wild.outgrown] <= 1000
+    legs = steps.trajectory(Memory("legs", 16), np.sin(np.arange(300)), 1.0, "forward")
+    assert legs.outgrown is not None and legs.largest > 1000 and legs.blow_up is None

@@ -20,7 +20,7 @@ from demos.hippo._common import (
     unused,
 )
 from demos.panel import Panel, Preset
-from demos.view import Reading, View, at_least, near, shown
+from demos.view import Reading, View, at_least, at_most, near, shown
 from demos.words import W, Word
 from models import hippo, hippo_steps, signals
 
@@ -148,7 +148,7 @@ class _Study:
                 samples=self.u.size,
                 best=best,
             ),
-            [*self._quality(best), *self._slopes()],
+            [*self._quality(best), *self._limit(), *self._slopes()],
             {
                 "way": names,
                 "error": [float(walk.quality.error[-1]) for walk in self.walks],
@@ -237,6 +237,14 @@ class _Study:
             for walk in self.walks
         ]
 
+    def _limit(self) -> list[Reading]:
+        """Return the step against what forward Euler allows."""
+        if self.memory.kind.is_scaled:
+            calm = hippo.calm_step(self.memory)
+            return [shown(W("hippo.reading_calm"), calm, W("hippo.note_cancels"))]
+        limit = hippo.euler_limit(self.memory)
+        return [at_most(W("hippo.reading_limit"), self.step, limit, 0.0, W("hippo.note_others"))]
+
     def _slopes(self) -> list[Reading]:
         if len(self.lengths) < len(LENGTHS):
             return []
@@ -255,9 +263,11 @@ class _Study:
     def _notes(self) -> list[Word]:
         gone = [w for w in self.walks if w.run.blow_up is not None]
         notes = [W("hippo.note_blow_up_of", way=w.name, step=w.run.blow_up) for w in gone]
-        loud = 1e3 * float(np.abs(self.u).max())
-        huge = [w for w in self.walks if w.run.blow_up is None and w.run.largest > loud]
-        return notes + [W("hippo.note_huge_of", way=w.name, largest=w.run.largest) for w in huge]
+        for w in self.walks:
+            if w.run.blow_up is None and w.run.outgrown is not None:
+                more = {"step": w.run.outgrown, "largest": w.run.largest}
+                notes.append(W("hippo.note_huge_of", way=w.name, **more))
+        return notes
 
 
 def _way_word(method: str, convention: str) -> Word:

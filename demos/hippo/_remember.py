@@ -226,8 +226,8 @@ class _Film:
         notes = []
         if self.run.blow_up is not None:
             notes.append(W("hippo.note_blow_up", step=self.run.blow_up))
-        elif self.run.largest > 1e3 * float(np.abs(self.u).max()):
-            notes.append(W("hippo.note_huge", largest=self.run.largest))
+        elif self.run.outgrown is not None:
+            notes.append(W("hippo.note_huge", step=self.run.outgrown, largest=self.run.largest))
         if self.memory.size > self.u.size:
             notes.append(W("hippo.note_more_numbers"))
         if self.memory.kind.past == "window" and self.memory.window > 1:
