@@ -123,7 +123,11 @@ window.ssp = (() => {
       layout.autosize = true;
       if (narrow()) layout.margin = { ...layout.margin, l: Math.min(layout.margin.l, 44), r: 8 };
       const data = this.fill(figure.data);
-      if (narrow()) for (const trace of data) if (trace.texttemplate) trace.textfont = { size: 8 };
+      if (narrow()) {
+        const named = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+        if (!figure.square) layout.height += 15 * Math.max(0, named - 3);  // a legend there is one long column
+        for (const trace of data) if (trace.texttemplate) trace.textfont = { size: 8 };
+      }
       const moves = Object.entries(this.fill(figure.moves)), traces = moves.map(([number]) => Number(number));
       const row = (step) => ([, change]) => Object.fromEntries(Object.entries(change).map(([key, rows]) => [key, rows[step]]));
       const frames = moves.length ? this.steps.map((_, step) => ({ name: String(step), traces, data: moves.map(row(step)) })) : [];
