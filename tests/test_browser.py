@@ -19,6 +19,8 @@ from demos.words import TEXT
 PANELS = [panel for demo in DEMOS for panel in demo.panels]
 SIZES = {"laptop": (1366, 768), "phone": (390, 844)}
 AXE = (Path(axe_package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+KEYS = "|".join(["frame", *(demo.key for demo in DEMOS)])
+UNTRANSLATED = re.compile(rf"§|\b(?:{KEYS})\.[a-z]+_|undefined|NaN\b")
 DRAWN = "() => [...document.querySelectorAll('#{0}-stage .ssp-plot')].some(p => p.dataset.drawn)"
 
 
@@ -66,13 +68,14 @@ class Visit:
             return
         button = self.page.get_by_role("tab", name=name, exact=True)
         shown = [b for b in button.all() if b.is_visible()]
-        if not shown:
-            self.page.locator(".overflow-menu > button:visible").last.click()
-            shown = [
-                b
-                for b in self.page.locator(".overflow-dropdown button").all()
-                if b.is_visible() and b.inner_text().strip() == name
-            ]
+        if not shown:  # some bar, the outer or the inner one, holds it in its menu
+            for more in self.page.locator(".overflow-menu > button:visible").all():
+                more.click()
+                items = self.page.locator(".overflow-dropdown button").all()
+                shown = [b for b in items if b.is_visible() and b.inner_text().strip() == name]
+                if shown:
+                    break
+                more.click()
         shown[0].click()
 
     def drawn(self, panel):
@@ -141,9 +144,7 @@ def test_every_panel_in_both_languages_and_themes(visit, size):
                 )
                 assert paper in (None, "#111827" if theme == "dark" else "#ffffff")
             text = visible_text(page, panel)
-            assert not re.search(r"§|\b(?:frame|rope|jl|powers)\.[a-z]+_|undefined|NaN\b", text), (
-                text
-            )
+            assert not UNTRANSLATED.search(text), text
             assert overflow(page) <= 0, (panel.key, lang, overflow(page))
             if lang == "zh":
                 assert not re.search(r"[A-Za-z]{3,}( [a-z]{3,}){4,}", english_allowed(text)), text

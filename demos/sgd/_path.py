@@ -180,7 +180,8 @@ class _Walk:
                 "reversescale": True,
                 "showscale": False,
                 "opacity": 0.75,
-                "ncontours": 16,
+                "autocontour": False,
+                "contours": _levels(heights),
                 "line": {"width": 0.6},
                 "hovertemplate": "θ = (%{x:.2f}, %{y:.2f})<extra></extra>",
                 "name": "",
@@ -313,6 +314,13 @@ def _pick(values: Values, point: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     places = {f"start_{name}": float(point[name]) for name in ("x", "y")}
     return {name: round(max(-5, min(5, place)), 3) for name, place in places.items()}
+
+
+def _levels(heights: Floats) -> dict[str, float]:
+    """Return the contour lines: sixteen steps, stated so that a redraw need not guess them."""
+    low, high = float(heights.min()), float(heights.max())
+    size = max((high - low) / 16, 1e-9)
+    return {"start": low + size, "end": max(high - size, low + size), "size": size}
 
 
 PANEL = Panel(
