@@ -412,8 +412,11 @@ def test_a_curve_is_drawn_by_hand(visit, panel):
 @pytest.mark.parametrize("panel", [p for p in PANELS if p.long], ids=lambda p: f"{p.tab}_{p.key}")
 def test_long_work_shows_progress_and_stops(visit, panel):
     slow = {"n_trials": 200, "length": 65_536, "eps": 0.15, "order": 128, "n_samples": 20_000}
-    values = {n: slow.get(n, value) for n, value in panel.defaults.items()}
-    values |= {n: min(values[n], panel.fields[n].high) for n in slow if n in values}
+    slow |= {"n_steps": 100_000, "n_seeds": 500, "dim": 64}
+    values = panel.defaults
+    for name, control in panel.fields.items():
+        if name in slow and isinstance(control, (Integer, Real)):
+            values[name] = min(slow[name], control.high)
     visitor = visit(query=f"?{panel.query(values)}&lang=en")
     visitor.drawn(panel)
     visitor.page.locator(f"#{panel.tab}-{panel.key}-run").click()
