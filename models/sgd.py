@@ -613,14 +613,14 @@ def _path(problem: Problem, theta: Floats, decades: float) -> Iterator[tuple[Flo
     length = float(np.median(residuals)) + 1e-3 * float(residuals.max()) + 1e-12
     units = (length, float(problem.mean_loss(theta)[0]) + 1e-12)
     budget = max(250, int(2e10 / (problem.n_samples * problem.dim**2)))  # Newton steps
-    with np.errstate(all="ignore"):
-        for power in np.arange(0, 13.25, decades):
-            mu = 10.0**-power
+    for power in np.arange(0, 13.25, decades):
+        mu = 10.0**-power
+        with np.errstate(all="ignore"):
             theta, n_used = _newton(problem, theta, mu * units[0], mu * units[1])
-            yield theta, mu * units[0]
-            budget -= n_used
-            if budget <= 0:
-                return
+        yield theta, mu * units[0]
+        budget -= n_used
+        if budget <= 0:
+            return
 
 
 def _newton(problem: Problem, theta: Floats, mu: float, weight: float) -> tuple[Floats, int]:
@@ -1399,7 +1399,8 @@ def stream(
     for block in _blocks(problem, schedule, settings, solution.point):
         with np.errstate(all="ignore"):
             recorder.add(block)
-            yield recorder.run()
+            done = recorder.run()
+        yield done
         if np.all(recorder.died_at > 0):
             return
 

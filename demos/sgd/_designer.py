@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -50,8 +50,8 @@ def designer_controls() -> dict[str, Control]:
         "tuned": Flag(default=True),
         "loss": Choice(default="absolute", options=LOSSES),
         "dim": Integer(default=8, low=1, high=sgd.MAX_DIM, log=True),
-        "n_steps": Integer(default=400, low=3, high=1000, log=True),
-        "n_seeds": Integer(default=100, low=2, high=200, log=True),
+        "n_steps": Integer(default=400, low=3, high=3000, log=True),
+        "n_seeds": Integer(default=100, low=2, high=500, log=True),
         "start": START,
         "noise": NOISE,
         "seed": SEED,
@@ -87,17 +87,19 @@ def designer(
         seed: Seed of data and samples.
 
     Yields:
-        The bounds first; with Run one more run after each view.
+        The bounds first; with Run one run after the other, as they go on.
     """
     desk = _Desk(dict(locals()))
-    yield desk.view(0.0)
-    desk.run("mine", desk.mine)
-    yield desk.view(0.25)
-    desk.run("refined", desk.refined())
-    for i, name in enumerate(RUN_AGAINST):
-        yield desk.view(0.5 + 0.25 * i)
-        desk.run(name, desk.tuned(name))
-    yield desk.view(None)
+    view = desk.view(0.0)
+    yield view
+    names = ("mine", "refined", *RUN_AGAINST)
+    for i, name in enumerate(names):
+        for share in desk.run(name):
+            yield replace(view, progress=(i + share) / len(names))
+        view = desk.view((i + 1) / len(names))
+        if name != names[-1]:
+            yield view
+    yield replace(view, progress=None)
 
 
 def _ends(eta: Floats) -> Floats:
@@ -190,14 +192,17 @@ class _Desk:
         return sgd_schedules.smoothed_norms(norms, 1 + 2 * max(1, len(norms) // 40))
 
     @np.errstate(all="ignore")
-    def run(self, name: str, eta: Floats) -> None:
-        """Run a schedule with the same samples as all others."""
+    def run(self, name: str) -> Iterator[float]:
+        """Run a schedule with the same samples as all others; yield the share done."""
         given = self.given
         settings = sgd.Settings(
             self.n_steps, given["n_seeds"], seed=given["seed"], n_records=120, start=self.start
         )
-        self.eta[name] = eta
-        self.runs[name] = sgd.run(self.problem, eta, settings)
+        made = {"mine": lambda: self.mine, "refined": self.refined}
+        self.eta[name] = eta = made.get(name, lambda: self.tuned(name))()
+        for run in sgd.stream(self.problem, eta, settings):
+            yield run.n_done / self.n_steps
+        self.runs[name] = run
 
     def _word(self, name: str) -> Word:
         return W(f"sgd.run_{name}" if name in ("mine", "refined") else f"sgd.short_{name}")
