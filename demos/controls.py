@@ -397,6 +397,17 @@ class Upload(Control):
         return repr(Path(value).name if value else None)
 
 
+def refuse_cost(field: Word, given: float, limit: float, unit: Word, advice: Word) -> None:
+    """Refuse work beyond a limit, saying how much was asked for and what would lower it.
+
+    Raises:
+        InputError: ``given`` is above ``limit``, both in ``unit``.
+    """
+    if given > limit:
+        words = {"field": field, "unit": unit, "advice": advice}
+        raise InputError(W("frame.error_cost", given=float(given), limit=float(limit), **words))
+
+
 def table_values(field: Word, path: str) -> NDArray[np.float64]:
     """Return the numbers of an uploaded csv, txt or npy file, one row per line.
 

@@ -29,7 +29,6 @@ RECORDED = tuple(signals.RECORDINGS)
 DRAWN = "0 0.3 0.6 0.8 0.7 0.4 0 -0.5 -0.8 -0.6 0 0.5 0.9 0.4 0"
 THIN = 1000  # points of a drawn signal
 COLORS = ("@blue", "@orange", "@green", "@purple", "@red", "@sky", "@olive", "@ink")
-WINDOWED = tuple(name for name, kind in hippo.MEASURES.items() if not kind.is_scaled)
 
 MEASURE = Choice(default="legs", options=tuple(hippo.MEASURES))
 ORDER = Integer(default=16, low=1, high=hippo.MAX_ORDER, log=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from demos.controls import Control, Integer, Real
 from demos.figures import Figure, axis, dots, figure, line, vertical
-from demos.hippo._common import COLORS, ORDER, Floats
+from demos.hippo._common import COLORS, Floats
 from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_least, equal, near
 from demos.words import W
@@ -21,7 +21,7 @@ FIRST = 4  # coefficients shown
 def forgetting_controls() -> dict[str, Control]:
     """Return the controls of ``forgetting``."""
     return {
-        "order": ORDER.__class__(default=8, low=1, high=64, log=True),
+        "order": Integer(default=8, low=1, high=64, log=True),
         "window": Real(default=1, low=0.05, high=20, log=True),
         "horizon": Real(default=1000, low=4, high=10_000, log=True),
         "slower": Integer(default=2, low=2, high=6),

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demos.controls import Control, Real
+from demos.controls import Choice, Control, Integer, Real
 from demos.figures import Figure, Trace, axis, bars, dots, figure, heat, horizontal, line, vertical
-from demos.hippo._common import COLORS, MEASURE, METHOD, NORMALISATION, ORDER
+from demos.hippo._common import COLORS, MEASURE, NORMALISATION
 from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_most, equal, shown
 from demos.words import W, Word
-from models import hippo
+from models import hippo, hippo_steps
 
 WRITTEN = 9  # up to this size every entry is written into its cell
 NAMED = 6  # states whose impulse response is drawn
@@ -23,8 +23,8 @@ def matrices_controls() -> dict[str, Control]:
     """Return the controls of ``matrices``."""
     return {
         "measure": MEASURE,
-        "order": ORDER.__class__(default=6, low=1, high=hippo.MAX_ORDER, log=True),
-        "method": METHOD.__class__(default="forward", options=METHOD.options),
+        "order": Integer(default=6, low=1, high=hippo.MAX_ORDER, log=True),
+        "method": Choice(default="forward", options=hippo_steps.METHODS),
         "step": Real(default=0.1, low=1e-4, high=10, log=True),
         "normalisation": NORMALISATION,
     }

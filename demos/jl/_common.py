@@ -1,6 +1,7 @@
 """What the panels of the tab share: ranges of controls, caps, data."""
 
-from demos.controls import InputError, Integer, Real
+from demos import controls
+from demos.controls import Integer, Real
 from demos.words import W
 
 SEED = Integer(default=0, low=0, high=999_999_999, typed=True, advanced=True)
@@ -12,8 +13,6 @@ MOST_CELLS = 24_000_000  # cells of the points
 
 
 def refuse_cost(field: str, given: float, limit: float, unit: str, advice: str) -> None:
-    if given > limit:
-        words = {"unit": W(f"jl.unit_{unit}"), "advice": W(f"jl.advice_{advice}")}
-        raise InputError(
-            W("frame.error_cost", field=W(field), given=float(given), limit=float(limit), **words)
-        )
+    """Refuse work beyond a limit; unit and advice are named as in the tab's words."""
+    named = W(f"jl.unit_{unit}"), W(f"jl.advice_{advice}")
+    controls.refuse_cost(W(field), given, limit, *named)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from demos import controls
 from demos.controls import Choice, Flag, InputError, Integer, Real, Text, numbers, table_values
 from demos.figures import Trace, line
 from demos.words import W, Word
@@ -54,11 +55,8 @@ DRAWN_TEXT = Text(default=DRAWN, length=2000)
 
 def refuse_cost(field: str, given: float, limit: float, advice: str) -> None:
     """Refuse work beyond a limit, in steps of coordinates."""
-    if given > limit:
-        words = {"unit": W("sgd.unit_updates"), "advice": W(f"sgd.advice_{advice}")}
-        raise InputError(
-            W("frame.error_cost", field=W(field), given=float(given), limit=float(limit), **words)
-        )
+    named = W("sgd.unit_updates"), W(f"sgd.advice_{advice}")
+    controls.refuse_cost(W(field), given, limit, *named)
 
 
 # --- Problems -------------------------------------------------------------------------------------
