@@ -424,6 +424,14 @@ def test_a_curve_is_drawn_by_hand(visit, panel):
     visitor.check_no_trouble()
 
 
+STOP_AT_PROGRESS = """(name) => {
+  const bar = document.querySelector(`#${name}-stage progress`);
+  new MutationObserver((_, self) => {
+    if (!bar.hidden) { self.disconnect(); document.querySelector(`#${name}-stop`).click(); }
+  }).observe(bar, { attributes: true });
+}"""  # in the page itself: from here the click could come when the work is done
+
+
 @pytest.mark.parametrize("panel", [p for p in PANELS if p.long], ids=lambda p: f"{p.tab}_{p.key}")
 def test_long_work_shows_progress_and_stops(visit, panel):
     slow = {"n_trials": 200, "length": 65_536, "eps": 0.15, "order": 128, "n_samples": 20_000}
@@ -434,9 +442,8 @@ def test_long_work_shows_progress_and_stops(visit, panel):
             values[name] = min(slow[name], control.high)
     visitor = visit(query=f"?{panel.query(values)}&lang=en")
     visitor.drawn(panel)
-    visitor.page.locator(f"#{panel.tab}-{panel.key}-run").click()
-    bar = visitor.stage(panel).locator("progress")
-    bar.wait_for(state="visible")
-    visitor.page.locator(f"#{panel.tab}-{panel.key}-stop").click()
-    bar.wait_for(state="hidden")
-    assert TEXT["en"]["frame.ui_stopped"] in visitor.stage(panel).inner_text()
+    name = f"{panel.tab}-{panel.key}"
+    visitor.page.evaluate(STOP_AT_PROGRESS, name)
+    visitor.page.locator(f"#{name}-run").click()
+    visitor.stage(panel).get_by_text(TEXT["en"]["frame.ui_stopped"]).wait_for()
+    assert visitor.stage(panel).locator("progress").is_hidden()

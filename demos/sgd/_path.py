@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from demos.controls import Choice, Control, Integer, Real
-from demos.figures import Figure, Trace, axis, dots, figure, line, moving
+from demos.figures import Figure, Trace, axis, compact, dots, figure, line, moving
 from demos.panel import Panel, Preset, Values
 from demos.sgd._common import (
     ALPHA,
@@ -173,9 +173,9 @@ class _Walk:
         traces: list[Trace] = [
             {
                 "type": "contour",
-                "x": side.astype(np.float32),
-                "y": side.astype(np.float32),
-                "z": heights.astype(np.float32),
+                "x": compact(side),
+                "y": compact(side),
+                "z": compact(heights),
                 "colorscale": "Blues",
                 "reversescale": True,
                 "showscale": False,

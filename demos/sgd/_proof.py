@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from demos.controls import Choice, Control, Integer
-from demos.figures import Figure, axis, bars, figure, line, vertical
+from demos.figures import Figure, axis, bars, compact, figure, line, vertical
 from demos.panel import Panel, Preset, Values
 from demos.sgd._common import (
     ALPHA,
@@ -188,7 +188,7 @@ def _one_figure(step: sgd_bounds.ProofStep) -> Figure:
             [W(f"sgd.bar_{name}") for name in names],
             heights,
             "",
-            base=np.array(bases, np.float32),
+            base=compact(np.array(bases)),
             marker={"color": colors},
             text=[f"{value:.3g}" for value in values],
             textposition="outside",
