@@ -168,7 +168,7 @@ window.ssp = (() => {
       this.tools = make("div", { class: "ssp-tools" });
       this.readings = make("div", { class: "ssp-readings" });
       this.details = make("div", { class: "ssp-details" });
-      this.root.replaceChildren(this.notice, this.bar, this.figures, this.player, this.extra, this.caption,
+      this.root.replaceChildren(this.notice, this.bar, this.player, this.figures, this.extra, this.caption,
         this.readings, this.tools, this.details);
     }
 
@@ -206,6 +206,7 @@ window.ssp = (() => {
       data.parts = data.html;
       delete data.html;
       this.view = new Payload(data);
+      this.plays = data.plays && !matchMedia("(prefers-reduced-motion: reduce)").matches;
       if (!first || params().has("tab") || state.moved) setAddress(this.view.query);
       state.moved = true;
       this.visible ? this.draw() : (this.stale = true);
@@ -285,11 +286,16 @@ window.ssp = (() => {
       }
     }
 
+    /* the traces of a picture at a step of its animation */
+    traces({ data, frames }, step) {
+      const now = frames[step];
+      const changed = (trace, i) => { const at = now.traces.indexOf(i); return at < 0 ? trace : merge(trace, now.data[at]); };
+      return now ? data.map(changed) : data;
+    }
+
     /* draws a box at the step of the animation that is on */
     paintBox(box) {
-      const { data, layout, frames } = box.spec, now = frames[this.step];
-      const changed = (trace, i) => { const at = now.traces.indexOf(i); return at < 0 ? trace : merge(trace, now.data[at]); };
-      return Plotly.react(box.plot, { data: now ? data.map(changed) : data, layout,
+      return Plotly.react(box.plot, { data: this.traces(box.spec, this.step), layout: box.spec.layout,
         config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } });
     }
 
@@ -313,24 +319,28 @@ window.ssp = (() => {
         for (const box of this.boxes.values()) if (box.spec?.frames.length) this.paintBox(box);
       };
       this.pause = () => { clearInterval(timer); timer = 0; play.textContent = `▶ ${word("play")}`; };
-      play.addEventListener("click", () => {
-        if (timer) return this.pause();
+      const start = () => {
         if (this.step === last) show(0);
         play.textContent = `❚❚ ${word("pause")}`;
         timer = setInterval(() => {
           if (this.step >= last || !this.visible) return this.pause();
           show(this.step + 1);
-        }, Math.max(50, 6000 / steps.length));
-      });
+        }, this.tempo);
+      };
+      play.addEventListener("click", () => timer ? this.pause() : start());
       range.addEventListener("input", () => { this.pause(); show(Number(range.value)); });
       this.pause();
       label.textContent = this.view.say(steps[this.step]);
       range.value = this.step;
       range.setAttribute("aria-valuetext", label.textContent);
       this.player.replaceChildren(play, range, label);
+      if (this.plays) { this.plays = false; show(0); start(); }
     }
 
-    /* a curve drawn by hand on a picture becomes the text of a control */
+    /* milliseconds between two steps of an animation */
+    get tempo() { return Math.max(50, Math.min(400, 6000 / this.view.steps.length)); }
+
+    /* a curve or strokes drawn by hand on a picture become the text of a control */
     wirePen(box, drawn) {
       box.drawn = drawn;
       if (!drawn.into) { box.pen?.remove(); box.pen = null; return; }
@@ -350,15 +360,17 @@ window.ssp = (() => {
       pad.addEventListener("pointerdown", (event) => { marks = []; pad.setPointerCapture(event.pointerId); add(event); });
       pad.addEventListener("pointermove", (event) => marks && add(event));
       pad.addEventListener("pointerup", () => {
-        const text = marks?.length > 1 && this.heights(box, marks);
+        let text = marks?.length > 1 && (box.drawn.kind === "strokes" ? this.stroke(box, marks) : this.heights(box, marks));
         marks = null;
         path.setAttribute("points", "");
-        leave();
+        if (box.drawn.kind !== "strokes") leave();
+        else if (text) text = box.strokes = box.strokes ? `${box.strokes};${text}` : text;
         if (text) this.trigger("select", { set: { ...box.drawn.set, [box.drawn.into]: text } });
       });
       box.pen = make("button", { type: "button", class: "ssp-tool ssp-pen", "aria-pressed": "false", onclick: () => {
         pad.hidden = !pad.hidden;
-        pad.lastChild.textContent = word("pen_hint");
+        box.strokes = "";  // a new drawing each time
+        pad.lastChild.textContent = word(box.drawn.kind === "strokes" ? "strokes_hint" : "pen_hint");
         Object.assign(pad.style, { top: `${box.plot.offsetTop}px`, height: `${box.plot.offsetHeight}px` });
         box.pen.setAttribute("aria-pressed", String(!pad.hidden));
       } }, word("pen"));
@@ -379,6 +391,18 @@ window.ssp = (() => {
         return x1 > x0 ? y0 + (y1 - y0) * (x - x0) / (x1 - x0) : y1;
       };
       return Array.from({ length: count }, (_, i) => Number(at(i / (count - 1)).toPrecision(3))).join(" ");
+    }
+
+    /* "x y x y" in data units, without the marks that lie on the line between their neighbours */
+    stroke(box, marks) {
+      const { xaxis, yaxis } = box.plot._fullLayout;
+      const thin = (part) => {
+        const [[x0, y0], [x1, y1]] = [part[0], part.at(-1)], length = Math.hypot(x1 - x0, y1 - y0);
+        const off = part.map(([x, y]) => length ? Math.abs((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) / length : Math.hypot(x - x0, y - y0));
+        const most = Math.max(...off), at = off.indexOf(most);
+        return most > 2 && at > 0 && at < part.length - 1 ? [...thin(part.slice(0, at + 1)).slice(0, -1), ...thin(part.slice(at))] : [part[0], part.at(-1)];
+      };
+      return thin(marks).map(([x, y]) => `${Number(xaxis.p2d(x - xaxis._offset).toPrecision(3))} ${Number(yaxis.p2d(y - yaxis._offset).toPrecision(3))}`).join(" ");
     }
 
     addBox(name) {
@@ -435,6 +459,7 @@ window.ssp = (() => {
       if (view.figures.length > 1) items.push(choice);
       if (view.figures.length) items.push(button("png", image("png")), button("svg", image("svg")),
         button("html", () => this.standalone(choice.value)));
+      if (view.steps.length) items.push(button("gif", (event) => this.gif(choice.value, event.currentTarget)));
       this.tools.replaceChildren(...items, link);
     }
 
@@ -481,6 +506,30 @@ window.ssp = (() => {
         + `<body style="background:${spec.layout.paper_bgcolor}"><div id="figure"></div><p style="font-family:sans-serif;color:${spec.layout.font.color}">`
         + `${escapeHtml(this.view.say(this.view.caption))}</p><script>${safe(script)}</script><script>const f=${safe(JSON.stringify(spec, plain))};`
         + `Plotly.newPlot("figure",{data:f.data,layout:f.layout,frames:f.frames,config:{responsive:true}})</script>`, "text/html", "html");
+    }
+
+    /* the animation as a GIF: of the chosen figure, or of the first that moves */
+    async gif(name, button) {
+      const moves = (figure) => Object.keys(figure.moves).length, title = button.textContent;
+      const figure = this.view.figures.find((f) => f.name === name && moves(f)) ?? this.view.figures.find(moves);
+      const { plot, spec } = this.boxes.get(figure.name), delay = this.tempo;
+      const { GIFEncoder, quantize, applyPalette } = await import(new URL(site.gif, document.baseURI));
+      const width = plot.clientWidth, height = plot.clientHeight, file = GIFEncoder();
+      const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d", { willReadFrequently: true });
+      button.disabled = true;
+      for (const step of spec.frames.keys()) {
+        const image = new Image();
+        image.src = await Plotly.toImage({ data: this.traces(spec, step), layout: spec.layout }, { format: "png", width, height });
+        await image.decode();
+        pen.drawImage(image, 0, 0, width, height);
+        const { data } = pen.getImageData(0, 0, width, height), palette = quantize(data, 256);
+        file.writeFrame(applyPalette(data, palette), width, height, { palette, delay: step === spec.frames.length - 1 ? 2000 : delay });
+        button.textContent = `${title} ${Math.round(100 * (step + 1) / spec.frames.length)} %`;
+      }
+      file.finish();
+      this.save(file.bytes(), "image/gif", "gif");
+      button.textContent = title;
+      button.disabled = false;
     }
 
     drawDetails() {

@@ -93,18 +93,19 @@ class Figure:
         layout: Plotly layout without the template.
         moves: What an animation, played in the browser, changes: by number of the trace and name of
             its array ("x", "y"), one row for each of the view's ``steps``, (n_steps, n_points);
-            of a plain number ("x0", "dx") one for each step, (n_steps,).
+            of a plain number ("x0", "dx") or a picture's address ("source") one for each step.
         title: Its heading, needed when a view has several figures.
         height: Height on the page, pixels.
         wide: Whether it takes the full width although the view has several figures.
         square: Whether the picture is drawn as high as wide (position matrices).
-        drawn: Where a curve drawn by hand on this picture goes: parameter of a ``Text`` control
-            for its ``points`` heights, evenly spaced over the x axis, and values to ``set``.
+        drawn: Where a drawing by hand on this picture goes: parameter of a ``Text`` control, and
+            values to ``set``. Of kind "heights" it is one curve, ``points`` heights evenly spaced
+            over the x axis; of kind "strokes" any lines, "x y x y;x y x y" in the axes' units.
     """
 
     data: Sequence[Trace]
     layout: Mapping[str, Any]
-    moves: Mapping[int, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    moves: Mapping[int, Mapping[str, NDArray[Any] | Sequence[str]]] = field(default_factory=dict)
     title: Text = ""
     height: int = 400
     wide: bool = False
@@ -198,17 +199,20 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
-def moving(**traces: Mapping[str, ArrayLike]) -> dict[int, dict[str, NDArray[Any]]]:
-    """Return what an animation changes: ``t0={"y": (n_steps, n_points)}`` for the first trace."""
+def moving(**traces: Mapping[str, ArrayLike | Sequence[str]]) -> dict[int, dict[str, Any]]:
+    """Return what an animation changes: ``t0={"y": (n_steps, n_points)}`` for the first trace.
+
+    Addresses of pictures stay a list, one for each step: ``t0={"source": [...]}``.
+    """
     return {
-        int(name[1:]): {key: compact(np.asarray(rows)) for key, rows in arrays.items()}
+        int(name[1:]): {key: _array(rows) for key, rows in arrays.items()}
         for name, arrays in traces.items()
     }
 
 
-def drawing(into: str, points: int = 64, **also: Any) -> dict[str, Any]:
+def drawing(into: str, points: int = 64, kind: str = "heights", **also: Any) -> dict[str, Any]:
     """Return what makes a figure one to draw on; see ``Figure.drawn``."""
-    return {"into": into, "points": points, "set": also}
+    return {"into": into, "points": points, "kind": kind, "set": also}
 
 
 def axis(title: Text, *, log: bool = False, **more: Any) -> dict[str, Any]:
@@ -284,6 +288,14 @@ def heat(
     places = {k: _array(v) for k, v in (("x", x), ("y", y)) if v is not None}
     trace = {"type": "heatmap", "z": _array(z), "colorscale": colorscale, **places}
     return {**trace, "hoverongaps": False, **more}
+
+
+def picture(source: str, name: Text = "") -> Trace:
+    """Return a trace of a stored picture (an address that holds it whole), a pixel a unit.
+
+    Pixel (0, 0) is the upper left one; its middle lies at x = y = 0.
+    """
+    return {"type": "image", "source": source, "name": name, "hoverinfo": "skip"}
 
 
 def _array(values: ArrayLike | Sequence[Text]) -> Any:

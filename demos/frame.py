@@ -170,7 +170,7 @@ def launch(frame: Frame, **more: Any) -> Any:
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": "3mb",
+        "max_file_size": "12mb",
         "mcp_server": True,
         "app_kwargs": {"middleware": [Middleware(Site, frame=frame)]},
     }

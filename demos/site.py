@@ -43,6 +43,7 @@ FILES = {
     "frame.js": "text/javascript; charset=utf-8",
     "frame.css": "text/css; charset=utf-8",
     "plotly-cartesian.min.js": "text/javascript; charset=utf-8",
+    "gifenc.js": "text/javascript; charset=utf-8",
     "playground-sans-sc.woff2": "font/woff2",
 }
 FOREVER = b"public, max-age=31536000, immutable"
@@ -181,6 +182,7 @@ class _Page:
             "colors": COLORS,
             "template": TEMPLATE,
             "plotly": version("plotly-cartesian.min.js"),
+            "gif": version("gifenc.js"),
             "sources": {
                 demo.key: [f"{module.__name__.rpartition('.')[2]}.py" for module in demo.methods]
                 for demo in self.frame.demos

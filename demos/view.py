@@ -126,6 +126,7 @@ class View:
         progress: Share of long work done, 0 to 1; ``None`` for a finished view.
         steps: Names of the steps of an animation ("t = 0.25"); every figure that ``moves``
             has a row for each. The last step is shown first.
+        plays: Whether the browser plays the animation at once.
     """
 
     figures: Figure | Mapping[str, Figure]
@@ -137,6 +138,7 @@ class View:
     unused: frozenset[str] = frozenset()
     progress: float | None = None
     steps: Sequence[str | Word] = ()
+    plays: bool = False
 
     def __post_init__(self) -> None:
         for name, figure in self.pictures.items():
@@ -286,6 +288,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
         "unused": sorted(view.unused),
         "progress": view.progress,
         "steps": packer.pack(list(view.steps)),
+        "plays": view.plays,
         **packer.pack(more),
     }
     packed["arrays"] = packer.typed_arrays()

@@ -1,0 +1,84 @@
+"""Networks that draw pictures, read once and kept: ours, and diffusers pipelines of the Hub.
+
+Importing this module does not import torch; asking for a network does.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from models import ddpm
+from models.ddpm import Array, Denoiser, Schedule, one_of
+
+if TYPE_CHECKING:
+    from models import unet
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "ddpm"
+NETWORKS = ("hanzi", "digits")
+CLASSES = {"hanzi": 2, "digits": 10}
+THREADS = max(1, (os.cpu_count() or 1) // 2)  # of torch: one visitor leaves room for the others
+_kept: dict[str, "unet.Denoiser"] = {}
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A trained network with what a sampler must know of it.
+
+    Attributes:
+        schedule: It was trained with.
+        predicts: "eps", "x0" or "v".
+        shape: Of one picture, (32, 32) or (channels, height, width).
+        denoiser: From classes (n,) or None, and guidance, to a function of (x_t, t).
+    """
+
+    schedule: Schedule
+    predicts: str
+    shape: tuple[int, ...]
+    denoiser: Callable[[ArrayLike | None, float], Denoiser]
+
+
+def network(name: str) -> "unet.Denoiser":
+    """Return one of our networks, the same object to everybody.
+
+    Raises:
+        ValueError: If the name is not one of `NETWORKS`.
+    """
+    one_of("name", name, NETWORKS)
+    with _lock:
+        if name not in _kept:
+            import torch
+
+            from models.unet import Denoiser
+
+            torch.set_num_threads(THREADS)
+            _kept[name] = Denoiser.load(FOLDER / f"{name}.safetensors")
+        return _kept[name]
+
+
+def schedule_of(name: str) -> Schedule:
+    """Return the schedule our networks were trained with, without reading them."""
+    one_of("name", name, NETWORKS)
+    return ddpm.su(1000, 0.02)
+
+
+def engine(name: str) -> Engine:
+    """Return one of our networks as an engine.
+
+    Raises:
+        ValueError: If the name is not one of `NETWORKS`.
+    """
+    trained = network(name)
+
+    def denoiser(classes: ArrayLike | None, guidance: float) -> Denoiser:
+        def predict(x: Array, t: int) -> Array:
+            return trained(x, t, classes, guidance)
+
+        return predict
+
+    return Engine(schedule_of(name), "eps", (32, 32), denoiser)
