@@ -150,6 +150,11 @@ window.ssp = (() => {
       const controls = this.panel?.querySelector(".ssp-controls");
       controls?.addEventListener("input", () => this.wait());
       controls?.addEventListener("click", (event) => { if (event.target.closest(`#${this.id}-run`)) this.stopping = false; });
+      // Gradio tells the place in the queue in English on a veil over the picture; ours says it in words
+      new MutationObserver(() => {
+        const [, place, all] = element.closest(".block")?.querySelector(".progress-text")?.textContent.match(/queue: (\d+)\/(\d+)/) ?? [];
+        if (this.place !== place || this.all !== all) { [this.place, this.all] = [place, all]; this.tell(); }
+      }).observe(element.closest(".block") ?? element, { childList: true, subtree: true, characterData: true });
       new IntersectionObserver(([entry]) => entry.isIntersecting ? this.appear() : (this.visible = false),
         { rootMargin: "4000px" }).observe(this.root);
     }
@@ -242,6 +247,7 @@ window.ssp = (() => {
       if (this.error) lines.push(["error", this.error[state.lang]]);
       for (const problem of this.link?.[state.lang] ?? []) lines.push(["link", problem]);
       for (const note of view && !this.error ? view.notes : []) lines.push(["note", view.say(note)]);
+      if (this.place) lines.push(["note", word("queued").replace("{place}", this.place).replace("{all}", this.all)]);
       if (this.stopped && view && !this.running) lines.push(["note", word("stopped")]);
       if (this.running) this.stopped = false;
       this.notice.replaceChildren(...lines.map(([kind, text]) => make("p", { class: kind }, text)));

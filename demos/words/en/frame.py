@@ -23,6 +23,7 @@ WORDS = {
     "ui_open": "No statement here",
     "ui_progress": "Progress",
     "ui_stopped": "Stopped. What you see is what was measured until then.",
+    "ui_queued": "Waiting: place {place} of {all} in the queue. The picture comes by itself.",
     "ui_copy_link": "Copy link",
     "ui_copied": "Copied ✓",
     "ui_link": "Link to this view",

@@ -23,6 +23,7 @@ WORDS = {
     "ui_open": "此处无结论",
     "ui_progress": "进度",
     "ui_stopped": "已停止。图中是停止前测得的结果。",
+    "ui_queued": "排队中：第 {place} 位，共 {all} 位。轮到后图会自动出现。",
     "ui_copy_link": "复制链接",
     "ui_copied": "已复制 ✓",
     "ui_link": "此视图的链接",
