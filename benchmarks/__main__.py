@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.common import table
 
-ALL = ("start", "live", "page", "jl", "hippo", "sgd")
+ALL = ("start", "live", "page", "jl", "hippo", "sgd", "ddpm")
 
 
 def main() -> None:

@@ -126,6 +126,8 @@ def build(demos: Sequence[Demo]) -> Frame:
     with gr.Blocks(
         title=TEXT["en"]["frame.title"], analytics_enabled=False, delete_cache=(3600, 86400)
     ) as blocks:
+        # before the content: Gradio makes its whole application again here
+        blocks.queue(max_size=200, default_concurrency_limit=2, status_update_rate=10)
         frame = Frame(demos, blocks)
         header = _html(
             value="en",
@@ -149,7 +151,6 @@ def build(demos: Sequence[Demo]) -> Frame:
             components,
             **LIVE,
         )
-    blocks.queue(max_size=200, default_concurrency_limit=2, status_update_rate=10)
     return frame
 
 
@@ -235,8 +236,8 @@ def _add_panel(frame: Frame, demo: Demo, panel: Panel) -> None:
             lead = gr.Markdown(panel.word("lead").text(), elem_classes="ssp-lead")
             frame.speak(lead, lambda lang: {"value": panel.word("lead").text(lang)})
             with gr.Column(elem_classes="ssp-controls", min_width=0):
-                inputs = frame.fields[place] = _controls(frame, panel)
                 buttons = _run_buttons(frame, name) if panel.long else ()
+                inputs = frame.fields[place] = _controls(frame, panel)
             stage = frame.stages[place] = _html(
                 html_template='<div class="ssp-stage"></div>',
                 js_on_load="ssp.stage(element, props, trigger, watch)",

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from models import ddpm
 from models.ddpm import Array, Denoiser, Schedule, one_of
+from models.hub import resolve
 
 if TYPE_CHECKING:
     from models import unet
@@ -52,13 +53,17 @@ def network(name: str) -> "unet.Denoiser":
     one_of("name", name, NETWORKS)
     with _lock:
         if name not in _kept:
-            import torch
-
+            _bound_threads()
             from models.unet import Denoiser
 
-            torch.set_num_threads(THREADS)
             _kept[name] = Denoiser.load(FOLDER / f"{name}.safetensors")
         return _kept[name]
+
+
+def _bound_threads() -> None:
+    import torch
+
+    torch.set_num_threads(THREADS)
 
 
 def schedule_of(name: str) -> Schedule:
@@ -82,3 +87,20 @@ def engine(name: str) -> Engine:
         return predict
 
     return Engine(schedule_of(name), "eps", (32, 32), denoiser)
+
+
+def hub_engine(name: str) -> Engine:
+    """Return a diffusers pipeline by its Hub id, owner/name, as an engine; it takes no classes.
+
+    Raises:
+        HubError: It cannot be had or read; see `models.hub` and `models.hub_unet`.
+    """
+    _bound_threads()
+    from models.hub_unet import MAX_BYTES, PATTERNS, load_pipeline
+
+    trained = load_pipeline(resolve(name, patterns=PATTERNS, most_bytes=MAX_BYTES))
+
+    def denoiser(classes: ArrayLike | None, guidance: float) -> Denoiser:
+        return trained
+
+    return Engine(trained.schedule, trained.predicts, trained.shape, denoiser)

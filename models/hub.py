@@ -138,7 +138,7 @@ def _fetched_folder(name: str, patterns: Sequence[str], most_bytes: int) -> Path
     try:
         api = HfApi(token=False)  # else a visitor would read what this machine's token may
         revision = api.resolve_revision(name)  # else the files could change between the two calls
-        facts = api.model_info(name, revision=revision, files_metadata=True)
+        facts = api.model_info(name, revision=revision.resolved, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in facts.siblings or ()}
         needed = _check(name, sizes, patterns, most_bytes)
         return Path(snapshot_download(name, revision=revision, allow_patterns=needed, token=False))

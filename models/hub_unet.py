@@ -124,10 +124,10 @@ def _load(folder: Path) -> HubDenoiser:
         getattr(diffusers, classes["scheduler"][1]),
         _read(_part(folder, "scheduler") / "scheduler_config.json"),
     )
-    place = _part(folder, "unet")
-    _check_network(diffusers.UNet2DModel, _read(place / "config.json"))
+    place, network_class = _part(folder, "unet"), getattr(diffusers, classes["unet"][1])
+    _check_network(network_class, _read(place / "config.json"))
     try:
-        network, found = diffusers.UNet2DModel.from_pretrained(
+        network, found = network_class.from_pretrained(
             place,
             use_safetensors=True,
             local_files_only=True,
@@ -177,9 +177,11 @@ def _check_network(network: Any, config: dict[str, Any]) -> None:
     if not sides or shape[0] not in CHANNELS or config.get("out_channels", 3) != shape[0]:
         expected = f"({low} | {high}, ≤ {MAX_SIDE}, ≤ {MAX_SIDE})"
         raise HubError("shape", found=str(shape)[:80], expected=expected)
-    depths = config.get("layers_per_block", 2), len(config.get("block_out_channels", ()))
-    if not all(isinstance(depth, int) and depth <= MAX_BLOCKS for depth in depths):
-        raise HubError("damaged", found=f"layers_per_block, block_out_channels: {depths}"[:200])
+    depth, widths = config.get("layers_per_block"), config.get("block_out_channels")
+    if not (isinstance(depth, int) and isinstance(widths, list)):
+        raise HubError("damaged", found="layers_per_block, block_out_channels")
+    if max(depth, len(widths)) > MAX_BLOCKS:
+        raise HubError("damaged", found=f"layers_per_block, block_out_channels above {MAX_BLOCKS}")
     try:
         with torch.device("meta"):  # sizes without memory
             hollow = network.from_config(config)

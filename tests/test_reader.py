@@ -10,7 +10,8 @@ from scipy.linalg import sqrtm
 
 torch = pytest.importorskip("torch")
 
-from models import jl, unet  # noqa: E402
+from models import ddpm_samplers, jl, unet  # noqa: E402
+from models.ddpm import su  # noqa: E402
 from models.reader import Reader, frechet, frechet_distance, load, save  # noqa: E402
 from training import ddpm, ddpm_quality  # noqa: E402
 
@@ -222,31 +223,42 @@ def test_reader_and_table_of_64_pictures(tmp_path, bars):
     )
     work = tmp_path / "work"
     command = ["table", *common, "--work", str(work), "--steps", "2", "--samples_long", "4"]
-    ddpm_quality.main([*command, "--samples", "6", "--batch", "4"])
+    command += ["--samples", "6", "--batch", "4", "--rules", "eta1", "sigma_hat"]
+    ddpm_quality.main(command)
     first = table.read_bytes()
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    drawn = ("eta1", "sigma_hat", "sigma_hat_end")
     expected = [("real", "0", "6")]
-    expected += [(rule, "2", n) for rule in ddpm_quality.RULES for n in ("6", "4")]
+    expected += [(rule, "2", n) for rule in drawn for n in ("6", "4")]
     assert [(r["rule"], r["n_steps"], r["n"]) for r in rows[:-1]] == expected
     assert rows[-1]["set"] == "hanzi" and all(list(r) == ddpm_quality.COLUMNS for r in rows)
     assert all(float(r["frechet"]) > 0 and 0 <= float(r["accuracy"]) <= 1 for r in rows)
 
-    kept = work / "digits_eta1_2.npz"
+    kept = work / "digits_sigma_hat_2.npz"
     with np.load(kept) as stored:
         pictures, mark = stored["pictures"], stored["mark"]
-    assert pictures.shape == (6, 32, 32) and len(np.unique(pictures, axis=0)) == 6
+    assert pictures.shape == (6, 2, 32, 32) and len(np.unique(pictures[:, 0], axis=0)) == 6
     np.savez(kept, pictures=pictures[:4], mark=mark)  # stopped on the way
-    ddpm_quality.main([*command, "--samples", "6", "--batch", "2"])
+    ddpm_quality.main(command)
     assert table.read_bytes() == first
     with pytest.raises(ValueError, match="other weights or another seed"):
-        ddpm_quality.main([*command, "--samples", "6", "--seed", "1"])
+        ddpm_quality.main([*command, "--seed", "1"])
 
 
-def test_samples_do_not_depend_on_how_they_are_cut(tmp_path):
+def test_samples_are_those_of_the_sampler_however_they_are_cut():
     torch.manual_seed(0)
     denoiser = unet.Denoiser(unet.UNet(unet.Config(2, 16, 1)))
-    classes = np.arange(5) % 2
-    whole = ddpm_quality.draw(denoiser, "sigma_hat", 3, classes, 4, 0).astype(int)
-    part = ddpm_quality.draw(denoiser, "sigma_hat", 3, classes[3:], 4, 3).astype(int)
-    assert np.abs(whole[3:] - part).max() <= 1  # a grey value may fall on the other side
+    classes = np.array([0, 1, 0])
+    drawn = ddpm_quality.draw(denoiser, "sigma_hat", 2, classes, 4, 0).astype(int)
+    part = ddpm_quality.draw(denoiser, "sigma_hat", 2, classes[2:], 4, 2).astype(int)
+    assert drawn.shape == (3, 2, 32, 32) and np.abs(drawn[2:] - part).max() <= 1  # rounded apart
+    for k, at_end in enumerate((False, True)):
+        rule = ddpm_samplers.Rule("ddpm", sigma="b", noise_at_end=at_end)
+        plan = ddpm_samplers.make_plan(su(), [1000, 500], rule)
+        noises = ddpm_samplers.noise_streams(4, 3, (32, 32), np.float32)
+        states = ddpm_samplers.sample(
+            plan, lambda x, t: denoiser(x, t, classes), next(noises), noises
+        )
+        expected = np.clip(ddpm_samplers.final(states).x, -1, 1) * 127.5 + 127.5
+        np.testing.assert_allclose(drawn[:, k], expected, atol=0.51)

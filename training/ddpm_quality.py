@@ -12,13 +12,18 @@ digits it learns the class. Of characters it learns the face, and to tell which 
 each face, show the same character among a batch (InfoNCE on a linear map of the features, which is
 then dropped); so the features hold what is drawn and in which manner.
 
-table: our version of table 1 of the DDIM paper. For each number of steps S and each rule,
-n pictures are drawn, classes in turn, guidance 1, trailing steps, x0_hat never clipped on the way,
+table: our version of table 1 of the DDIM paper. For each number of steps S and each rule, n
+pictures are drawn, classes in turn, guidance 1, trailing steps, x0_hat never clipped on the way,
 pixels clipped to [-1, 1] and rounded to 8 bits at the end. Rules: eta0 .. eta1 are DDIM; sigma_hat
-is DDPM with sigma = b, as in the paper without noise in the step to time 0 (`models.ddpm_samplers`,
-`ddpm_b`; the post's own code adds it there too). Picture i starts from the same noise in every
-cell. Cells with more than 100 steps have --samples_long pictures; those with fewer have a second
-row for that many, since the Frechet distance falls with n. Columns:
+is DDPM with sigma = b (`ddpm_b` of `models.ddpm_samplers`) and no noise in the step to time 0;
+sigma_hat_end is the same run with that noise, as in the post's code. The paper adds none there
+either, but its steps are leading: the last goes from t = 1 to 0, and the noise of the large step
+into t = 1 stays in the picture. That is what ruins its sigma-hat at small S, and sigma_hat_end is
+what to compare it with (its code also clips x0_hat for sigma-hat alone). Picture i starts from the
+same noise in every cell. Cells with more than 100 steps have --samples_long pictures; those with
+fewer have a second row for that many, since the Frechet distance falls with n. With few pictures
+the floor is mostly that bias, and samples of less variety than real ones may lie below it: of
+characters, quote figures of 500 pictures or more. Columns:
 
     set, rule, n_steps, n   the cell; rule "real" holds the held-out pictures in place of samples
     frechet                 samples against held-out pictures, squared; the figure to quote
@@ -32,9 +37,9 @@ row for that many, since the Frechet distance falls with n. Columns:
 FOLDER keeps the pictures after every batch, so a run that was stopped goes on where it was; the
 table is written anew after every cell, and only the rows of its set are replaced.
 
-Source: Song, Meng and Ermon 2020, arXiv 2010.02502, table 1 and appendix D.3 (sigma-hat); Heusel et
-al. 2017, arXiv 1706.08500 (Frechet distance); van den Oord, Li and Vinyals 2018, arXiv 1807.03748
-(InfoNCE).
+Source: Song, Meng and Ermon 2020, arXiv 2010.02502, table 1 and appendix D.3, and their code,
+github.com/ermongroup/ddim, functions/denoising.py (`ddpm_steps` is sigma-hat); Heusel et al. 2017,
+arXiv 1706.08500 (Frechet distance); van den Oord, Li and Vinyals 2018, arXiv 1807.03748 (InfoNCE).
 """
 
 import argparse
@@ -53,7 +58,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import ddpm as schedules
+from models.ddpm import su, transition
 from models.ddpm_samplers import Rule, final, make_plan, noise_streams, sample, visited_times
 from models.reader import N_FEATURES, Reader, frechet_distance, load, save
 from models.unet import SIDE, Denoiser
@@ -63,6 +68,7 @@ STEPS = (10, 20, 50, 100, 1000)
 LONG = 100  # cells with more steps have fewer pictures
 RULES = {f"eta{eta:g}": Rule(eta=eta) for eta in (0, 0.2, 0.5, 1)}
 RULES["sigma_hat"] = Rule("ddpm", sigma="b")
+LABELS = {"sigma_hat": ("sigma_hat", "sigma_hat_end")}  # one run, without and with noise at the end
 COLUMNS = ["set", "rule", "n_steps", "n", "frechet", "frechet_floor", "frechet_trained"]
 COLUMNS += ["trained_floor", "accuracy", "confidence", "nearest", "nearest_real"]
 REPEATS = 5  # draws of a floor
@@ -203,19 +209,27 @@ def train_reader(told: argparse.Namespace) -> None:
 def draw(
     denoiser: Denoiser, rule: str, n_steps: int, classes: Labels, seed: int, first: int
 ) -> Bytes:
-    """Return the pictures of numbers first, first + 1, .. by a rule, (n, 32, 32), one per class."""
+    """Return the pictures of numbers first, first + 1, .. by a rule, (n, v, 32, 32), one per class.
+
+    v is 1, or 2 if `LABELS` has two names for the rule.
+    """
     config = denoiser.config
-    schedule = schedules.su(config.n_times, config.last)
+    schedule = su(config.n_times, config.last)
     plan = make_plan(schedule, visited_times(config.n_times, n_steps), RULES[rule])
     noises = noise_streams(seed, len(classes), (SIDE, SIDE), np.float32, first)
     states = sample(plan, lambda x, t: denoiser(x, t, classes), next(noises), noises)
-    return np.rint((np.clip(final(states).x, -1, 1) + 1) * 127.5).astype(np.uint8)
+    versions = [final(states).x]
+    if rule in LABELS:  # the noise that a run with noise at the end would draw now
+        spread = transition(schedule, plan.t[-1:], plan.s[-1:]).b
+        versions.append(versions[0] + spread.astype(np.float32) * next(noises))
+    ends: Bytes = np.rint((np.clip(np.stack(versions, 1), -1, 1) + 1) * 127.5).astype(np.uint8)
+    return ends
 
 
 def cell(
     told: argparse.Namespace, denoiser: Denoiser, mark: str, rule: str, n_steps: int
 ) -> tuple[Bytes, Labels]:
-    """Return the pictures of a cell and the classes asked for, from FOLDER as far as they are.
+    """Return the pictures of a cell, (n, v, 32, 32), and classes; what FOLDER has is not redrawn.
 
     Raises:
         ValueError: If FOLDER has pictures of other weights or another seed, of which mark tells.
@@ -223,7 +237,7 @@ def cell(
     n = told.samples if n_steps <= LONG else told.samples_long
     classes = np.arange(n) % denoiser.config.n_classes
     path = told.work / f"{told.name}_{rule}_{n_steps}.npz"
-    done = np.zeros((0, SIDE, SIDE), dtype=np.uint8)
+    done = np.zeros((0, len(LABELS.get(rule, [rule])), SIDE, SIDE), dtype=np.uint8)
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["mark"]) != mark:
@@ -322,11 +336,12 @@ def make_table(told: argparse.Namespace) -> None:
     for n_steps in sorted(told.steps):
         for rule in told.rules:
             drawn, classes = cell(told, denoiser, mark, rule, n_steps)
-            pictures = drawn.astype(np.float32) / 127.5 - 1
-            for n in dict.fromkeys((len(pictures), min(told.samples_long, len(pictures)))):
-                row = {"set": name, "rule": rule, "n_steps": str(n_steps)}
-                rows.append(row | judge.row(pictures[:n], classes[:n]))
-                print(", ".join(f"{key} {rows[-1][key]}" for key in COLUMNS[1:]), flush=True)
+            for k, label in enumerate(LABELS.get(rule, [rule])):
+                pictures = drawn[:, k].astype(np.float32) / 127.5 - 1
+                for n in dict.fromkeys((len(pictures), min(told.samples_long, len(pictures)))):
+                    row = {"set": name, "rule": label, "n_steps": str(n_steps)}
+                    rows.append(row | judge.row(pictures[:n], classes[:n]))
+                    print(", ".join(f"{key} {rows[-1][key]}" for key in COLUMNS[1:]), flush=True)
             write(told.assets / "quality.csv", name, rows)
 
 
