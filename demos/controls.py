@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demos.words import TEXT, W, Word, quoted
+from models.hub import HubError
 from models.tables import TableError, read_table
 
 MAX_TEXT = 400
@@ -420,6 +421,11 @@ def table_values(field: Word, path: str) -> NDArray[np.float64]:
         raise InputError(W(f"frame.table_{error.code}", field=field, **error.details)) from None
     except OSError:
         raise InputError(W("frame.error_file_gone", field=field)) from None
+
+
+def hub_problem(field: Word, error: HubError) -> InputError:
+    """Return what to tell the visitor about a model of the Hub that cannot be used."""
+    return InputError(W(f"frame.hub_{error.code}", field=field, **error.details))
 
 
 def label_word(tab: str, panel: str, param: str, suffix: str = "") -> Word:

@@ -42,7 +42,7 @@ from models.ddpm_samplers import PREDICTIONS, Plan, Rule, eta_limit, make_plan, 
 
 MAX_POINTS = 5000
 MAX_SIZE = 1e6  # of a coordinate
-CELLS = 1 << 18  # pairs of a sample and a component held at a time: 2 MiB, stays in the cache
+CELLS = 1 << 15  # pairs of a sample and a component held at a time: 256 KiB, stays in the cache
 MAX_LOOPED_DIM = 8  # beyond it squared distances are expanded, logits right to 1e-8
 GRID = np.linspace(-10, 10, 401)  # trapezoid nodes of a standard normal: exact to rounding
 

@@ -4,8 +4,9 @@ A table holds one figure for each rule of sampling and each number S of steps, l
 Fréchet distances. Ours and the reported ones are made with different networks, data and features:
 only orderings can be compared, never the numbers.
 
-Shapes: a table is (5 rules, 5 counts), in the order of `RULES` and `COUNTS`, NaN where there is
-nothing. Units: Fréchet distances in squared units of their features; shares in [0, 1].
+Shapes: a table is (rules, 5 counts), in the order of `COUNTS` and of `RULES` if reported, of
+`MEASURED_RULES` if ours; NaN where there is nothing. Units: Fréchet distances in squared units of
+their features; shares in [0, 1].
 Source: Song et al. 2020, arXiv 2010.02502, table 1 (orderings, sigma-hat); Heusel et al. 2017,
 arXiv 1706.08500 (Fréchet distance of features).
 """
@@ -13,6 +14,7 @@ arXiv 1706.08500 (Fréchet distance of features).
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,6 +26,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 RULES = ("eta0", "eta0.2", "eta0.5", "eta1", "sigma_hat")
+MEASURED_RULES = (*RULES, "sigma_hat_end")  # noise stays in the picture, as in theirs
+REAL = "real"  # held-out pictures in place of samples
 COUNTS = (10, 20, 50, 100, 1000)
 FEW = 50  # up to this S the paper's order of eta is pronounced
 SLACK = 1.1  # "near the best", "not much worse": within a tenth
@@ -35,7 +39,7 @@ class Row:
 
     Attributes:
         set: Of pictures.
-        rule: One of `RULES`.
+        rule: One of `MEASURED_RULES`, or `REAL` with n_steps 0.
         n_steps: S.
         n: Samples drawn.
         frechet: Fréchet distance between samples and held-out pictures, in a classifier's features.
@@ -74,26 +78,41 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 def _row(cells: Mapping[str, str | None]) -> Row:
     rule = cells.get("rule") or ""
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    if rule not in (*MEASURED_RULES, REAL):
+        raise ValueError(f"rule must be one of {', '.join(MEASURED_RULES)}, {REAL}; got {rule!r}")
     numbers = [field.name for field in fields(Row)[3:]]
     values = {name: float(cells.get(name) or math.nan) for name in numbers}
     return Row(cells.get("set") or "", rule, int(cells.get("n_steps") or 0), **values)
 
 
-def table_of(rows: Sequence[Row], chosen: str, measure: str) -> Floats:
-    """Return one measure of one set as a table.
+def common_count(rows: Sequence[Row]) -> float:
+    """Return the number of samples that most cells have, the larger of equals; NaN without any.
+
+    A Fréchet distance falls with the number of samples, so only cells of one number compare.
+    """
+    counted = Counter(row.n for row in rows if row.rule != REAL and math.isfinite(row.n))
+    return max(counted, key=lambda n: (counted[n], n), default=math.nan)
+
+
+def table_of(rows: Sequence[Row], measure: str) -> Floats:
+    """Return one measure as a table, (6 rules, 5 counts), of the cells with `common_count` samples.
 
     Args:
-        rows: From `read_rows`.
-        chosen: Set.
+        rows: Of one set.
         measure: Name of a number of `Row`.
     """
-    table = np.full((len(RULES), len(COUNTS)), math.nan)
+    table = np.full((len(MEASURED_RULES), len(COUNTS)), math.nan)
+    n = common_count(rows)
     for row in rows:
-        if row.set == chosen and row.n_steps in COUNTS:
-            table[RULES.index(row.rule), COUNTS.index(row.n_steps)] = getattr(row, measure)
+        if row.rule != REAL and row.n == n and row.n_steps in COUNTS:
+            place = MEASURED_RULES.index(row.rule), COUNTS.index(row.n_steps)
+            table[place] = getattr(row, measure)
     return table
+
+
+def real_value(rows: Sequence[Row], measure: str) -> float:
+    """Return a measure of the held-out pictures of one set, NaN if there is none."""
+    return next((float(getattr(row, measure)) for row in rows if row.rule == REAL), math.nan)
 
 
 def read_reported(path: Path) -> dict[str, dict[str, Any]]:
@@ -126,11 +145,11 @@ class Orderings:
 
 
 def orderings(table: Floats) -> Orderings:
-    """Return the orderings of a table of distances (5 rules, 5 counts)."""
+    """Return the orderings of a table of distances, the last row being the sigma-hat to judge."""
     few = [i for i, count in enumerate(COUNTS) if count <= FEW]
     calm, loud = table[0, few], table[RULES.index("eta1"), few]
     known = np.isfinite(calm) & np.isfinite(loud)
-    hat, others = table[-1], table[:-1]
+    hat, others = table[-1], table[: RULES.index("sigma_hat")]
     rises = (table[:, 1:] / table[:, :-1]).ravel()
     rises = rises[np.isfinite(rises)]
     return Orderings(

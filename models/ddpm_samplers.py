@@ -503,6 +503,7 @@ def encode(
     times: ArrayLike,
     predicts: str = "eps",
     n_refinements: float = 0,
+    start: float = 0,
 ) -> Generator[State]:
     """Yield the states of the deterministic run backwards, from x_0 at time 0 up to x at times[0].
 
@@ -518,17 +519,21 @@ def encode(
         times: Visited times as in decoding, falling, (S,).
         predicts: One of `PREDICTIONS`.
         n_refinements: Further denoiser calls per step, 0..100.
+        start: Time of x_0 if it is noised already, below times[0]; earlier times are left out.
 
     Returns:
-        S + 1 states; their x0_hat is the denoiser's view on which the step into them was based.
+        S + 1 states, fewer if times are left out; their x0_hat is the denoiser's view on which the
+        step into them was based.
 
     Raises:
         ValueError: If an argument is outside its domain.
     """
     rising = as_times(schedule, times)[::-1]
+    first = whole_number("start", start, 0, int(rising[-1]) - 1)
     one_of("predicts", predicts, PREDICTIONS)
     rounds = whole_number("n_refinements", n_refinements, 0, 100)
-    return _encode(schedule, denoiser, as_floats("x_0", x_0), rising, predicts, rounds)
+    later = np.append(first, rising[rising > first])
+    return _encode(schedule, denoiser, as_floats("x_0", x_0), later, predicts, rounds)
 
 
 def _encode(
@@ -538,9 +543,9 @@ def _encode(
         A, B = float(schedule.A[t]), float(schedule.B[t])
         return split_prediction(at, _checked(denoiser, at, t), A, B, predicts)
 
-    yield State(0, 0, x, x)
-    s = 0
-    for i, t in enumerate(rising.tolist()):
+    s, *later = rising.tolist()
+    yield State(0, s, x, x)
+    for i, t in enumerate(later):
         ratio = float(np.exp((schedule.log_alpha_bar[t] - schedule.log_alpha_bar[s]) / 2))
         share = float(schedule.B[t]) - ratio * float(schedule.B[s])
         clean, eps = look(x, s or t)

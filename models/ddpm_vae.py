@@ -6,7 +6,7 @@ denoiser and a chosen sigma_t:
     H(x_{t-1} | x_t) = H(x_{t-1}) + H(x_t | x_{t-1}) - H(x_t),
     H(x_t | x_{t-1}) = ln(2 pi e b_t^2)/2.
 The paper's terms compare with p(x_{t-1} | x_t, x_0) instead; each is larger by
-I(x_0; x_{t-1} | x_t), in sum by I(x_0; x_1) from t = 2 on. Nothing can be done about those.
+I(x_0; x_{t-1} | x_t), in sum over t >= 2 by I(x_0; x_1) - I(x_0; x_T). No network can save those.
 
 Points m_k of equal weight: x_t/B_t = sqrt(SNR) m_k + eps, so that error and entropy depend on the
 signal-to-noise ratio alone and all times are done at once; trapezoid rule.

@@ -6,6 +6,7 @@ dark. Pictures are (n, 32, 32).
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ SIDE = 32  # pixels
 MOST_PIXELS = 16_000_000  # of an uploaded picture
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+QUALITY = 80  # of JPEG
 PEN = 2.6  # width of a drawn stroke, pixels
 FINE = 8  # strokes are drawn so much larger, then averaged
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "ddpm" / "examples.npz"
@@ -51,7 +53,8 @@ def sheet(pictures: ArrayLike, n_columns: int, gap: int = 2) -> Bytes:
     """Return pictures side by side, row by row, on a ground of 0.
 
     Args:
-        pictures: (n, height, width) in [-1, 1], or (n, 3, height, width) in colour.
+        pictures: (n, height, width) or (n, 1, height, width) in [-1, 1], or (n, 3, height, width)
+            in colour.
         n_columns: Pictures in a row.
         gap: Pixels between and around them.
 
@@ -60,7 +63,7 @@ def sheet(pictures: ArrayLike, n_columns: int, gap: int = 2) -> Bytes:
     """
     tiles = grey(pictures)
     if tiles.ndim == 4:
-        tiles = tiles.transpose(0, 2, 3, 1)
+        tiles = tiles[:, 0] if tiles.shape[1] == 1 else tiles.transpose(0, 2, 3, 1)
     n, height, width = tiles.shape[:3]
     n_rows = -(-n // n_columns)
     size = (n_rows * (height + gap) + gap, n_columns * (width + gap) + gap, *tiles.shape[3:])
@@ -73,7 +76,7 @@ def sheet(pictures: ArrayLike, n_columns: int, gap: int = 2) -> Bytes:
 
 
 def data_uri(page: Bytes, n_levels: int = 256) -> str:
-    """Return a PNG as an address that holds it whole.
+    """Return a picture as an address that holds it whole: grey as PNG, colour as JPEG.
 
     Args:
         page: Bytes (height, width) or (height, width, 3).
@@ -83,8 +86,9 @@ def data_uri(page: Bytes, n_levels: int = 256) -> str:
 
     file, options = io.BytesIO(), {}
     if page.ndim == 3:
-        image = Image.fromarray(page)
-    elif n_levels < 256:
+        Image.fromarray(page).save(file, "JPEG", quality=QUALITY)
+        return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    if n_levels < 256:
         image = Image.fromarray(np.rint(page * ((n_levels - 1) / 255)).astype(np.uint8), "P")
         levels = np.rint(np.linspace(0, 255, n_levels)).astype(np.uint8)
         image.putpalette(np.repeat(levels, 3).tobytes())
@@ -93,6 +97,14 @@ def data_uri(page: Bytes, n_levels: int = 256) -> str:
         image = Image.fromarray(page)
     image.save(file, "PNG", compress_level=9, **options)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def halved(tiles: NDArray[Any]) -> NDArray[Any]:
+    """Return pictures (..., height, width) no larger than 32 pixels, each 2x2 pixels averaged."""
+    while max(tiles.shape[-2:]) > SIDE and not (tiles.shape[-1] % 2 or tiles.shape[-2] % 2):
+        *more, height, width = tiles.shape
+        tiles = tiles.reshape(*more, height // 2, 2, width // 2, 2).mean((-3, -1))
+    return tiles
 
 
 # --- Pictures of the visitor ----------------------------------------------------------------------
@@ -137,8 +149,10 @@ def read_picture(path: str | Path) -> tuple[Picture, Conversion]:
             flat = _flat(upright)
     except UnidentifiedImageError:
         raise PictureError("format", formats=", ".join(FORMATS)) from None
-    except Image.DecompressionBombError:
-        raise PictureError("pixels", given=float("inf"), limit=MOST_PIXELS / 1e6) from None
+    except Image.DecompressionBombError as error:  # its sentence alone says how many
+        found = re.search(r"\d+", str(error))
+        given = float(found[0]) / 1e6 if found else float("inf")
+        raise PictureError("pixels", given=given, limit=MOST_PIXELS / 1e6) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, PictureError):
             raise

@@ -1,4 +1,4 @@
-"""Strokes drawn by hand: from text to polylines, and from these to points evenly along them.
+"""Points that somebody brings: strokes drawn by hand, as points evenly along them, and tables.
 
 Text: the corners of a stroke as "x y x y", strokes parted by ";"; commas count as blanks.
 Shapes: a stroke (m, 2), m >= 1, one corner alone being a dot; points (n, 2). Units: those of the
@@ -21,7 +21,8 @@ MAX_SIZE = 100.0  # of a coordinate
 MAX_POINTS = 100_000
 
 SENTENCES = {
-    "too_long": "The drawing has {found} {what}; at most {limit} are read.",
+    "too_long": "The drawing has {found} characters; at most {limit} are read.",
+    "too_many": "The drawing has {found} strokes; at most {limit} are read.",
     "empty": "The drawing holds no strokes.",
     "odd": "Stroke {stroke} has {found} numbers; x and y must come in pairs.",
     "not_a_number": "Stroke {stroke} holds something that is not a number: {found}.",
@@ -34,7 +35,7 @@ class StrokeError(ValueError):
 
     Attributes:
         code: A key of `SENTENCES`, stable, for translation.
-        details: The values its sentence names: stroke (from 1), found, what, limit.
+        details: The values its sentence names: stroke (from 1), found, limit.
     """
 
     def __init__(self, code: str, **details: Any) -> None:
@@ -53,13 +54,13 @@ def parse(text: str) -> list[Floats]:
         StrokeError: If the text is none.
     """
     if len(text) > MAX_TEXT:
-        raise StrokeError("too_long", found=len(text), what="characters", limit=MAX_TEXT)
+        raise StrokeError("too_long", found=len(text), limit=MAX_TEXT)
     plain = unicodedata.normalize("NFKC", text).replace("−", "-").replace(",", " ")
     parts = [part.split() for part in plain.split(";") if part.strip()]
     if not parts:
         raise StrokeError("empty")
     if len(parts) > MAX_STROKES:
-        raise StrokeError("too_long", found=len(parts), what="strokes", limit=MAX_STROKES)
+        raise StrokeError("too_many", found=len(parts), limit=MAX_STROKES)
     return [_stroke(i, cells) for i, cells in enumerate(parts, start=1)]
 
 
@@ -100,6 +101,25 @@ def points(strokes: Sequence[Floats], n: int) -> Floats:
     which = np.minimum(np.searchsorted(ends, at, "right"), len(ends) - 1)
     share = np.clip((at - ends[which]) / lengths[which] + 1, 0, 1)
     return np.asarray(start[which] + share[:, None] * (end - start)[which])
+
+
+def standardised(table: Floats) -> Floats:
+    """Return points centred and scaled to mean square 1 per coordinate, all axes alike.
+
+    Equal points all become 0.
+
+    Args:
+        table: Finite, (n, d), at least one point.
+
+    Raises:
+        ValueError: If there are no points.
+    """
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(f"table must have shape (n, d), got {table.shape}")
+    peak = float(np.abs(table).max()) or 1.0  # squares of huge numbers would overflow
+    gap = table / peak - (table / peak).mean(axis=0)
+    size = float(np.sqrt((gap**2).mean()))
+    return np.asarray(gap / size if size > 1e-12 else np.zeros_like(gap))
 
 
 def _segments(stroke: Floats) -> list[tuple[Floats, Floats]]:

@@ -11,9 +11,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from axe_playwright_python import sync_playwright as axe_package
+from PIL import Image
 
 from demos import DEMOS
 from demos.controls import Choice, Flag, Integer, Real
+from demos.frame import POOL
 from demos.words import TEXT
 
 PANELS = [panel for demo in DEMOS for panel in demo.panels]
@@ -188,6 +190,12 @@ def test_a_control_changes_the_picture_and_the_link_restores_it(visit, panel):
 
 
 def picture(visitor, panel):
+    """Return what is drawn, an animation at its last step."""
+    visitor.stage(panel).locator(".ssp-player").evaluate(
+        "e => e.querySelector('input')?.value !== e.querySelector('input')?.max"
+        " && (e.querySelector('input').value = e.querySelector('input').max)"
+        " && e.querySelector('input').dispatchEvent(new Event('input'))"
+    )
     return visitor.page.evaluate(
         "id => JSON.stringify([...document.querySelectorAll(`#${id}-stage .ssp-plot`)]"
         ".map(p => [p.data, p.layout.shapes, p.layout.annotations]))",
@@ -379,8 +387,9 @@ def test_an_animation_plays_and_is_scrubbed_without_the_server(visit, panel):
     visitor.page.on("request", lambda request: asked.append(request.url))
     player = visitor.stage(panel).locator(".ssp-player")
     label, slider = player.locator("output"), player.locator("input")
-    last = label.inner_text()
     slider.focus()
+    visitor.page.keyboard.press("End")  # pauses one that plays by itself
+    last = label.inner_text()
     visitor.page.keyboard.press("Home")
     first = label.inner_text()
     assert first != last and slider.get_attribute("aria-valuetext") == first
@@ -401,7 +410,7 @@ def test_an_animation_plays_and_is_scrubbed_without_the_server(visit, panel):
     [p for p, view in first_views() if any(f.drawn for f in view.pictures.values())],
     ids=lambda p: f"{p.tab}_{p.key}",
 )
-def test_a_curve_is_drawn_by_hand(visit, panel):
+def test_what_is_drawn_by_hand_goes_into_the_link(visit, panel):
     drawn = next(f.drawn for f in panel.first(panel.defaults).pictures.values() if f.drawn)
     visitor = visit(query=f"?{panel.query(panel.defaults)}&lang=en")
     visitor.drawn(panel)
@@ -419,9 +428,51 @@ def test_a_curve_is_drawn_by_hand(visit, panel):
         arg=[drawn["into"], panel.defaults[drawn["into"]]],
     )
     query = dict(parse_qsl(urlsplit(visitor.page.url).query))
-    assert len(query[drawn["into"]].split()) == drawn["points"]
+    text = query[drawn["into"]]
+    if drawn["kind"] == "heights":
+        assert len(text.split()) == drawn["points"]
+    else:
+        assert len(text.split()) >= 4 and ";" not in text
+        mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
+        mouse.down()
+        mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 140)
+        mouse.up()
+        visitor.page.wait_for_function("() => location.search.includes('%3B')")  # a second stroke
+        query = dict(parse_qsl(urlsplit(visitor.page.url).query))
+        assert query[drawn["into"]].startswith(f"{text};")
     assert all(query[name] == value for name, value in drawn["set"].items())
     visitor.check_no_trouble()
+
+
+def test_an_animation_is_saved_as_a_gif(visit):
+    panel = next(p for p, view in first_views() if view.steps)
+    visitor = visit(query=f"?{panel.query(panel.defaults)}&lang=en")
+    visitor.drawn(panel)
+    with visitor.page.expect_download(timeout=60_000) as started:
+        visitor.stage(panel).locator("[data-tool=gif]").click()
+    with Image.open(started.value.path()) as film:
+        assert film.format == "GIF"
+        assert film.n_frames == len(panel.first(panel.defaults).steps)
+    assert started.value.suggested_filename.endswith(".gif")
+    visitor.check_no_trouble()
+
+
+def test_who_waits_is_told_the_place_in_the_queue(visit):
+    """One pool serves all: who presses Run while it is busy sees where they stand."""
+    query = "?tab=ddpm&panel=denoising&n_visits=1000&n_pictures=16&guidance=1&lang="
+    panel = next(p for p in PANELS if (p.tab, p.key) == ("ddpm", "denoising"))
+    busy = [visit(query=f"{query}en") for _ in range(POOL["concurrency_limit"])]
+    waiting = visit(query=f"{query}zh")
+    for visitor in (*busy, waiting):
+        visitor.drawn(panel)
+        visitor.page.locator("#ddpm-denoising-run").click()
+        if visitor is not waiting:
+            visitor.stage(panel).locator("progress").wait_for(state="visible")
+    place = TEXT["zh"]["frame.ui_queued"].replace("{place}", "1").replace("{all}", "1")
+    waiting.stage(panel).get_by_text(place).wait_for()
+    for visitor in (waiting, *busy):
+        visitor.page.locator("#ddpm-denoising-stop").click()
+    waiting.stage(panel).get_by_text(place).wait_for(state="hidden")
 
 
 STOP_AT_PROGRESS = """(name) => {

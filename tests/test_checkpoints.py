@@ -1,8 +1,6 @@
 """The shipped networks: read once, the pictures they draw, batches; a pipeline as an engine."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from models import checkpoints, ddpm_samplers  # noqa: E402
 from models.hub import HubError  # noqa: E402
-from models.reader import Reader, load  # noqa: E402
+from models.reader import load  # noqa: E402
 
 FLOORS = {"digits": 0.9, "hanzi": 0.9}  # share read as asked for; both lie near 1, see quality.csv
 

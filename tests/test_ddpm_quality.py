@@ -42,19 +42,31 @@ def test_rows_are_read_and_gaps_stay_blank(tmp_path):
     assert quality.read_rows(path) == ()
     path.write_text(
         HEADER
+        + "digits,real,0,500,3.1,3.1,0.98,0.97,0.31,0.31\n"
+        + "digits,eta0,10,2000,9.5,2.1,0.9,0.8,0.37,0.31\n"
         + "digits,eta0,10,500,12.5,3.1,0.9,0.8,0.37,0.31\n"
         + "digits,eta1,10,500,20,3.1,,0.8,0.37,0.31\n"
-        + "hanzi,sigma_hat,1000,500,2.5,3.1,,,0.66,0.55\n"
+        + "digits,sigma_hat_end,1000,500,2.5,3.1,,,0.66,0.55\n"
         + "digits,eta0,25,500,1,1,1,1,1,1\n"
     )
     rows = quality.read_rows(path)
-    table = quality.table_of(rows, "digits", "frechet")
-    assert table[0, 0] == 12.5 and table[3, 0] == 20 and np.isfinite(table).sum() == 2
-    assert np.isfinite(quality.table_of(rows, "digits", "accuracy")).sum() == 1
-    assert quality.table_of(rows, "hanzi", "nearest")[4, 4] == 0.66
+    assert quality.common_count(rows) == 500
+    table = quality.table_of(rows, "frechet")
+    assert table[0, 0] == 12.5 and table[3, 0] == 20 and table[5, 4] == 2.5
+    assert np.isfinite(table).sum() == 3
+    assert np.isfinite(quality.table_of(rows, "accuracy")).sum() == 1
+    assert quality.real_value(rows, "accuracy") == 0.98
     found = quality.orderings(table)
     assert found.calm_wins == 1 and math.isnan(found.hat_at_few) and math.isnan(found.largest_rise)
-    assert math.isnan(quality.orderings(quality.table_of((), "digits", "frechet")).calm_wins)
+    assert math.isnan(quality.orderings(quality.table_of((), "frechet")).calm_wins)
+    assert math.isnan(quality.real_value((), "accuracy"))
+
+
+def test_the_sigma_hat_with_noise_at_the_end_is_judged():
+    table = np.ones((6, 5))
+    table[4], table[5] = 0.5, [7, 5, 3, 2, 0.9]
+    found = quality.orderings(table)
+    assert found.hat_at_few == 7 and found.hat_at_all == 0.9 and found.largest_rise == 1
 
 
 @pytest.mark.parametrize("row", ["digits,eta9,10,5,1,1,1,1,1,1", "digits,eta0,ten,5,1,1,1,1,1,1"])

@@ -59,6 +59,9 @@ def test_two_ways_to_add_up_agree_for_points(name, kind):
         assert steps.steps[0] == math.inf  # a point has no density
         terms = ddpm.bound(schedule, sigmas, levels.errors, levels.mean_square).steps
         assert (terms[1:] - steps.steps[1:] >= -1e-13).all()
+        bits = ddpm_vae.information(schedule, levels)
+        excess = (terms - steps.steps)[1:].sum()
+        assert excess == pytest.approx(bits[0] - bits[-1], abs=1e-10)
         total = ddpm_vae.given_data_total(schedule, terms, levels)
         assert steps.end + steps.steps[1:].sum() == pytest.approx(total, abs=1e-10)
 

@@ -10,13 +10,17 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
+from demos.ddpm import DEMO  # noqa: E402
+from demos.frame import payloads  # noqa: E402
+from demos.words import TEXT  # noqa: E402
 from models import ddpm_samplers as samplers  # noqa: E402
 from models import hub_unet  # noqa: E402
 from models.ddpm_samplers import Rule  # noqa: E402
-from models.hub import FOLDER, HubError, resolve  # noqa: E402
+from models.hub import FOLDER, SENTENCES, HubError, resolve  # noqa: E402
 from models.hub_unet import MAX_BYTES, PATTERNS, load_pipeline  # noqa: E402
 
 T = 100
+PANEL = DEMO.panel("denoising")
 
 
 @pytest.fixture(autouse=True)
@@ -225,3 +229,29 @@ def test_damaged_files(folder):
     refused("damaged", folder)
     (folder / "model_index.json").write_text("{")
     refused("damaged", folder)
+
+
+# --- On the page ----------------------------------------------------------------------------------
+
+
+def test_the_panel_draws_with_a_pipeline_typed_by_its_id(folder, tmp_path, monkeypatch):
+    write(folder, in_channels=3, out_channels=3)
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    wish = {"model": "hub", "hub": "owner/tiny", "n_visits": 5, "n_pictures": 3}
+    pages = list(payloads(PANEL, wish))
+    assert pages[0]["progress"] == 0 and pages[-1]["progress"] is None
+    assert "guidance" in pages[-1]["unused"]
+    shown = {picture["name"]: picture["data"][0]["source"] for picture in pages[-1]["figures"][:2]}
+    assert all(source.startswith("data:image/jpeg") for source in shown.values())
+
+
+@pytest.mark.parametrize("name", ["../tiny", "owner/none", ""])
+def test_a_pipeline_that_cannot_be_had_is_told_in_both_languages(name, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    told = list(payloads(PANEL, {"model": "hub", "hub": name}))[-1]["error"]
+    assert told["zh"].startswith("Hub 上的 pipeline：") and "error" not in told["en"]
+
+
+def test_every_refusal_has_its_words():
+    for code in SENTENCES:
+        assert f"frame.hub_{code}" in TEXT["en"]

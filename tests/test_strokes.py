@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models import strokes
-from models.strokes import StrokeError, parse, points
+from models.strokes import StrokeError, parse, points, standardised
 
 
 def test_strokes_are_pairs_between_semicolons():
@@ -32,7 +32,7 @@ def test_wide_characters_and_minus_signs_are_read():
         ("0 nan", "too_far"),
         ("0 inf", "too_far"),
         ("0 -101", "too_far"),
-        ("0 0;" * 65, "too_long"),
+        ("0 0;" * 65, "too_many"),
         ("0" * 2001, "too_long"),
     ],
 )
@@ -92,3 +92,19 @@ def test_a_bad_number_of_points_is_refused(n):
         points(parse("0 0 1 1"), n)
     with pytest.raises(ValueError, match="at least one stroke"):
         points([], 5)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 255.0, 1e300])
+def test_tables_are_centred_and_scaled_alike_on_all_axes(scale, rng):
+    table = rng.normal(3, [1, 2], (500, 2))
+    made = standardised(scale * table)
+    np.testing.assert_allclose(made.mean(axis=0), 0, atol=1e-12)
+    assert (made**2).mean() == pytest.approx(1)
+    ratio = (table - table.mean(axis=0)) / made
+    np.testing.assert_allclose(ratio, ratio[0, 0])
+
+
+def test_equal_points_become_0():
+    assert not standardised(np.full((4, 1), 0.1)).any()
+    with pytest.raises(ValueError, match="table"):
+        standardised(np.zeros((0, 2)))

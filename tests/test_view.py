@@ -167,7 +167,12 @@ def test_every_step_has_its_row():
     (picture,) = packed["figures"]
     assert packed["steps"] == ["k = 0", "k = 1", "k = 2"]
     assert packed["arrays"][picture["moves"]["1"]["y"]["$a"]]["shape"] == "3, 9"
-    assert picture["drawn"] == {"into": "curve", "points": 64, "set": {"mode": "drawn"}}
+    assert picture["drawn"] == {
+        "into": "curve",
+        "points": 64,
+        "kind": "heights",
+        "set": {"mode": "drawn"},
+    }
     frames = view(3, 3, 3).plotly().frames
     assert [len(frame.data) for frame in frames] == [2, 2, 2]
     np.testing.assert_allclose(frames[2].data[1].y, np.linspace(0, 1, 9) ** 2, rtol=1e-6)

@@ -9,23 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demos.controls import Choice, Control, Flag, InputError, Integer, Real, Text, refuse_cost
-from demos.ddpm._common import (
-    ETA,
-    RULE,
-    SEED,
-    SPACING,
-    hub_engine,
-    make_rule,
-    tile_axes,
-)
-from demos.figures import Figure, axis, dots, figure, moving, picture
+from demos.ddpm._common import ETA, RULE, SEED, SPACING, hub_engine, make_rule
+from demos.ddpm._pictures import address, named_sheet, sheet, spread
+from demos.figures import Figure, axis, dots, figure, moving
 from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_most, equal, near, shown
 from demos.words import W, Word
-from models import ddpm_samplers, pictures
+from models import ddpm_samplers
 from models.checkpoints import CLASSES, NETWORKS, Engine, engine, schedule_of
 from models.ddpm import Array, Schedule
 from models.ddpm_samplers import SPACINGS, Plan, State, visited_times
+from models.pictures import halved
 
 MOST = 64  # pictures at once
 COLUMNS = 4
@@ -34,8 +28,6 @@ STRIP = 3  # pictures in the strip
 MOMENTS = 10  # of the strip
 FRAMES = 30  # of the film, at most
 ROOM = 170_000  # characters of all pictures of the film
-LEVELS = 16  # grey levels of a film
-WIDTH = 440  # of a sheet on a wide screen, pixels
 QUICK = (8, 8)  # pictures and steps of the first picture
 MOST_PASSES = 32_000  # pictures through the network: about two minutes on one core
 HUB_PIXELS = 1024  # a picture of so many pixels costs what one of ours costs
@@ -163,7 +155,7 @@ def _waiting(wish: _Wish) -> View:
     """Return noise, for a network that is not here yet."""
     noise = next(ddpm_samplers.noise_streams(wish.seed, FILM, (32, 32)))
     return View(
-        _sheet(noise, W("ddpm.title_now")),
+        sheet(noise, W("ddpm.title_now")),
         W("ddpm.denoising_waiting", name=wish.hub),
         [shown(W("ddpm.reading_start_variance"), float(noise.var()))],
         {"t": [1000]},
@@ -198,8 +190,8 @@ class _Run:
         self.wish, self.made, self.plan, self.n = wish, made, plan, n_pictures
         self.classes = wish.classes(n_pictures)
         self.n_visits = plan.n_visits
-        self.film = _spread(self.n_visits, FRAMES)
-        self.strip = _spread(self.n_visits, MOMENTS)
+        self.film = spread(self.n_visits, FRAMES)
+        self.strip = spread(self.n_visits, MOMENTS)
         self.kept: dict[int, tuple[Array, Array]] = {}
         self.powers: list[tuple[float, float]] = []  # mean squares of x and x0_hat
         self.start_variance = 0.0
@@ -214,7 +206,8 @@ class _Run:
                 self.start_variance = float(state.x.var())
             if state.index in wanted:
                 shown_ones = slice(0, min(FILM, self.n))
-                self.kept[state.index] = state.x[shown_ones], state.x0_hat[shown_ones]
+                both = state.x[shown_ones], state.x0_hat[shown_ones]
+                self.kept[state.index] = halved(both[0]), halved(both[1])
             self.powers.append((_power(state.x), _power(state.x0_hat)))
             self.last = state
             yield state
@@ -244,8 +237,8 @@ class _Run:
         t = W("ddpm.at_time", t=state.t)
         return View(
             {
-                "now": _sheet(state.x[part], W("ddpm.title_now_at", t=state.t)),
-                "guess": _sheet(state.x0_hat[part], W("ddpm.title_guess_at", t=state.t)),
+                "now": sheet(halved(state.x[part]), W("ddpm.title_now_at", t=state.t)),
+                "guess": sheet(halved(state.x0_hat[part]), W("ddpm.title_guess_at", t=state.t)),
                 "visits": _visits(self.made.schedule, self.wish, self.n_visits, state.t),
             },
             W("ddpm.denoising_caption", n=self.n, steps=self.n_visits, rule=_rule(self.wish)),
@@ -264,8 +257,8 @@ class _Run:
             "visits": _visits(self.made.schedule, self.wish, self.n_visits),
         }
         if self.n > FILM:
-            figures["sheet"] = _sheet(
-                self.last.x, W("ddpm.title_sheet", n=self.n), columns=8, wide=True
+            figures["sheet"] = sheet(
+                halved(self.last.x), W("ddpm.title_sheet", n=self.n), columns=8, wide=True
             )
         return View(
             figures,
@@ -286,18 +279,19 @@ class _Run:
         """Return x_t and x0_hat as two films, as many steps as there is room for."""
         noisy = [self._tile(0, part) for part in (0, 1)]
         n_frames = int(max(2, min(len(self.film), ROOM // (1 + sum(map(len, noisy)) * 0.75))))
-        self._shown = [self.film[k] for k in _spread(len(self.film) - 1, n_frames)]
+        self._shown = [self.film[k] for k in spread(len(self.film) - 1, n_frames)]
         titles = (W("ddpm.title_now"), W("ddpm.title_guess"))
         films = {}
         for part, (name, title) in enumerate(zip(("now", "guess"), titles, strict=True)):
             sources = [self._tile(index, part) for index in self._shown]
-            films[name] = _sheet(
+            films[name] = sheet(
                 self.kept[self.n_visits][part], title, moves=moving(t0={"source": sources})
             )
         return films
 
     def _tile(self, index: int, part: int) -> str:
-        return pictures.data_uri(pictures.sheet(self.kept[index][part], COLUMNS), LEVELS)
+        tiles = self.kept[index][part]
+        return address(tiles, min(COLUMNS, len(tiles)))
 
     def _strip(self) -> Figure:
         """Return a few pictures from left to right: x_t above, x0_hat below."""
@@ -305,26 +299,11 @@ class _Run:
         rows = [
             self.kept[index][part][k] for k in range(n) for part in (0, 1) for index in self.strip
         ]
-        page = pictures.sheet(np.stack(rows), len(self.strip))
-        step = self.made.shape[-1] + 2
-        height = self.made.shape[-2] + 2
-        x, y = tile_axes(page)
-        middle = step / 2
-        x |= {
-            "tickvals": [middle + step * k for k in range(len(self.strip))],
-            "ticktext": [str(self._time(index)) for index in self.strip],
-            "title": {"text": W("ddpm.axis_time")},
-            "showticklabels": True,
-        }
-        y |= {
-            "tickvals": [height * (k + 0.5) for k in range(2 * n)],
-            "ticktext": ["x<sub>t</sub>", "x̂<sub>0</sub>"] * n,
-            "showticklabels": True,
-        }
-        return figure(
-            picture(pictures.data_uri(page, LEVELS)),
-            x=x,
-            y=y,
+        return named_sheet(
+            np.stack(rows),
+            [str(self._time(index)) for index in self.strip],
+            ["x<sub>t</sub>", "x̂<sub>0</sub>"] * n,
+            W("ddpm.axis_time"),
             title=W("ddpm.title_strip"),
             wide=True,
             height=90 + 130 * n,
@@ -386,28 +365,6 @@ class _Run:
 
 def _power(x: Array) -> float:
     return float(np.mean(np.square(x), dtype=np.float64))
-
-
-def _spread(last: int, most: int) -> list[int]:
-    """Return at most so many of 0..last, evenly, both ends included."""
-    return sorted(set(np.rint(np.linspace(0, last, min(most, last + 1))).astype(int).tolist()))
-
-
-def _sheet(
-    shown_ones: Array, title: Word, columns: int = COLUMNS, wide: bool = False, **more: Any
-) -> Figure:
-    page = pictures.sheet(shown_ones, min(columns, len(shown_ones)))
-    x, y = tile_axes(page)
-    return figure(
-        picture(pictures.data_uri(page, LEVELS)),
-        x=x,
-        y=y,
-        title=title,
-        wide=wide,
-        layout={"margin": {"l": 4, "r": 4, "t": 4, "b": 4}},
-        height=min(560, round(WIDTH * (2 if wide else 1) * page.shape[0] / page.shape[1])),
-        **more,
-    )
 
 
 def _visits(schedule: Schedule, wish: _Wish, n_visits: int, now: int | None = None) -> Figure:

@@ -2,24 +2,27 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from demos.controls import InputError, table_values
+from demos.ddpm._common import make_rule
 from demos.words import W
 from models import ddpm, ddpm_exact, ddpm_samplers, strokes
 from models.ddpm import Floats, Schedule
 from models.ddpm_exact import Mixture
+from models.ddpm_histogram import bin_shares
 from models.ddpm_samplers import Plan, Rule
 
 FILM = 24  # pictures of the animation
 TRACK = 60  # places of a path
+BINS = 49  # an odd number: neither 0 nor a likely point lies on an edge
 DIRECTIONS = 16  # of the sliced distance
 FLOORS = 4  # real draws measured against one another
-CHUNK = 4e6  # pairs of particle and component between two reports: some 0.15 s
+CHUNK = 2e6  # pairs of particle and component between two reports: below 0.1 s
 STEP = 4000  # pairs that take as long as a step without any
 FIXED_POINTS = ("point", "two_points", "three_points", "triangle")
 
@@ -89,18 +92,17 @@ class Setup:
     given: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.S > self.T:
-            raise InputError(W("ddpm.error_visits", given=self.S, limit=self.T))
-        if self.rule.method == "ddim" and self.rule.eta > self.eta_limit:
-            raise InputError(W("ddpm.error_eta", given=self.rule.eta, limit=self.eta_limit))
+        if self.n_visits > self.n_steps:
+            raise InputError(W("ddpm.exact_error_visits", given=self.n_visits, limit=self.n_steps))
+        self.plan(self.n_visits)  # so that an eta too large is refused before any work
 
     @property
-    def S(self) -> int:  # noqa: N802
+    def n_visits(self) -> int:
         """Network calls asked for."""
         return int(self.given["n_visits"])
 
     @property
-    def T(self) -> int:  # noqa: N802
+    def n_steps(self) -> int:
         """Steps of the schedule."""
         return int(self.given["n_steps"])
 
@@ -112,20 +114,19 @@ class Setup:
     @cached_property
     def schedule(self) -> Schedule:
         """The schedule."""
-        return make_schedule(self.given["schedule"], self.T)
+        return make_schedule(self.given["schedule"], self.n_steps)
 
     @cached_property
     def rule(self) -> Rule:
         """What a step is."""
-        if self.given["rule"] == "ddim":
-            return Rule(eta=self.given["eta"])
-        made = ddpm_samplers.RULES[self.given["rule"]]
-        return Rule(made.method, sigma=made.sigma, noise_at_end=self.given["noise_at_end"])
+        given = self.given
+        made = make_rule(self.schedule, self.times(self.n_visits), given["rule"], given["eta"])
+        return replace(made, noise_at_end=given["noise_at_end"])
 
-    @property
+    @cached_property
     def is_deterministic(self) -> bool:
         """Whether the end depends on x_T alone."""
-        return not (self.plan(self.S).sigma > 0).any()
+        return not (self.plan(self.n_visits).sigma > 0).any()
 
     @property
     def is_line(self) -> bool:
@@ -135,11 +136,11 @@ class Setup:
     @cached_property
     def eta_limit(self) -> float:
         """Largest eta possible with these visited times."""
-        return ddpm_samplers.eta_limit(self.schedule, self.times(self.S))
+        return ddpm_samplers.eta_limit(self.schedule, self.times(self.n_visits))
 
     def times(self, n_visits: int) -> ddpm_samplers.Integers:
         """Return the visited times."""
-        return ddpm_samplers.visited_times(self.T, n_visits, self.given["spacing"])
+        return ddpm_samplers.visited_times(self.n_steps, n_visits, self.given["spacing"])
 
     def plan(self, n_visits: int, is_lenient: bool = False) -> Plan:
         """Return the plan with another number of network calls.
@@ -176,7 +177,17 @@ class Setup:
         """Half the width of the pictures: noise and data fit in."""
         wide = 3 * np.sqrt(self.data.axes[0].max(axis=1, keepdims=True))
         data = float((np.abs(self.data.means) + wide).max())
-        return max(3.2, 3.2 * self.given["start_std"], 1.08 * data)
+        return float(max(3.2, 3.2 * self.given["start_std"], 1.08 * data))
+
+    @property
+    def edges(self) -> Floats:
+        """Edges of the bins of the pictures, (bins + 1,)."""
+        return np.linspace(-self.reach, self.reach, BINS + 1)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the data, summed over the coordinates."""
+        return float(np.trace(self.data.covariance))
 
 
 # --- Runs -----------------------------------------------------------------------------------------
@@ -243,12 +254,12 @@ class Run:
 
     @property
     def start(self) -> Floats:
-        """x at the first visited time, (n, d)."""
+        """Places at the first visited time, (n, d)."""
         return self._kept[0][0]
 
     @property
     def end(self) -> Floats:
-        """x at time 0, (n, d)."""
+        """Places at time 0, (n, d)."""
         return self._kept[self.plan.n_visits][0]
 
     def x(self, most: int | None = None) -> Floats:
@@ -265,7 +276,14 @@ class Run:
 
     def at(self, indices: Any) -> ddpm_samplers.Integers:
         """Return the time after so many steps."""
-        return np.append(self.plan.t, 0)[indices]
+        return np.asarray(np.append(self.plan.t, 0)[indices])
+
+    @cached_property
+    def truth(self) -> Floats:
+        """True share of each bin of x_t's first coordinate at the pictures' moments."""
+        setup, times = self.setup, self.at(self.moments).tolist()
+        shares = [bin_shares(setup.data, setup.schedule, setup.edges, t) for t in times]
+        return np.stack(shares)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -297,11 +315,7 @@ def exact_end(setup: Setup, n_visits: int) -> tuple[float, float]:
         return math.nan, math.nan
     given, data = setup.given, setup.data
     run = ddpm_exact.gaussian_run(
-        setup.plan(n_visits),
-        float(data.means[0, 0]),
-        line_std(data),
-        0.0,
-        given["start_std"] ** 2,
+        setup.plan(n_visits), float(data.means[0, 0]), line_std(data), 0.0, given["start_std"] ** 2
     )
     return float(run.means[-1]), float(run.variances[-1])
 

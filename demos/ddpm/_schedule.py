@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demos.controls import Choice, Control, Flag, Integer, Real, Text, numbers
-from demos.ddpm._common import DIALECT
+from demos.ddpm._common import DIALECT, LETTERS, log_axis
 from demos.figures import Figure, Trace, axis, figure, horizontal, line, vertical
 from demos.panel import Panel, Preset, Values
 from demos.view import Reading, View, at_most, equal, near, shown
@@ -30,53 +30,6 @@ BITS = {("su", 1000, 0.02): 3.03e-5, ("linear", 1000, 0.02): 2.91e-5}
 DASHES = {"su": "solid", "linear": "dash", "cosine": "dot", "scaled_linear": "dashdot"}
 Z = np.linspace(-4, 4, 65)
 
-# what each quantity is called: variances and squares in the paper, else standard deviations
-LETTERS = {
-    "su": {
-        "signal": "ᾱₜ",
-        "level": "β̄ₜ",
-        "step": "βₜ",
-        "tilde": "β̃ₜ",
-        "sigma_step": "σₜ = βₜ",
-        "sigma_tilde": "σₜ = β̃ₜ",
-        "snr": "ln(ᾱₜ²/β̄ₜ²)",
-        "weight": "βₜ⁴/(β̄ₜ²αₜ²σₜ²)",
-        "end": "ᾱ_T",
-        "log_end": "ln ᾱ_T ≤ −½ Σ βₜ²",
-        "law_step": "αₜ²β̄ₜ₋₁² + βₜ² = β̄ₜ²",
-        "law_signal": "c_x ᾱₜ + c₀ = ᾱₜ₋₁",
-        "law_noise": "c_x² β̄ₜ² + β̃ₜ² = β̄ₜ₋₁²",
-        "law_bound": "β̃ₜ² / βₜ² ≤ 1",
-        "c_x": "c_x = αₜβ̄ₜ₋₁²/β̄ₜ²",
-        "c_0": "c₀ = ᾱₜ₋₁βₜ²/β̄ₜ²",
-        "variance": "β̃ₜ² = β̄ₜ₋₁²βₜ²/β̄ₜ²",
-        "posterior": "p(xₜ₋₁|xₜ,x₀)",
-        "prior": "p(xₜ₋₁|x₀)",
-        "likelihood": "p(xₜ|xₜ₋₁)",
-    },
-    "paper": {
-        "signal": "√ᾱₜ",
-        "level": "√(1−ᾱₜ)",
-        "step": "βₜ",
-        "tilde": "β̃ₜ",
-        "sigma_step": "σₜ² = βₜ",
-        "sigma_tilde": "σₜ² = β̃ₜ",
-        "snr": "ln(ᾱₜ/(1−ᾱₜ))",
-        "weight": "βₜ²/(2σₜ²αₜ(1−ᾱₜ))",
-        "end": "√ᾱ_T",
-        "log_end": "ln √ᾱ_T ≤ −½ Σ βₜ",
-        "law_step": "αₜ(1−ᾱₜ₋₁) + βₜ = 1−ᾱₜ",
-        "law_signal": "c_x √ᾱₜ + c₀ = √ᾱₜ₋₁",
-        "law_noise": "c_x² (1−ᾱₜ) + β̃ₜ = 1−ᾱₜ₋₁",
-        "law_bound": "β̃ₜ / βₜ ≤ 1",
-        "c_x": "c_x = √αₜ(1−ᾱₜ₋₁)/(1−ᾱₜ)",
-        "c_0": "c₀ = √ᾱₜ₋₁βₜ/(1−ᾱₜ)",
-        "variance": "β̃ₜ = (1−ᾱₜ₋₁)βₜ/(1−ᾱₜ)",
-        "posterior": "q(xₜ₋₁|xₜ,x₀)",
-        "prior": "q(xₜ₋₁|x₀)",
-        "likelihood": "q(xₜ|xₜ₋₁)",
-    },
-}
 COLUMNS = {
     "su": ("su_signal", "su_level", "su_step", "su_tilde"),
     "paper": ("paper_signal", "paper_level", "paper_step", "paper_tilde"),
@@ -143,10 +96,10 @@ def schedule(
     """
     known = _known(schedule, n_steps, end, betas if schedule == "own" else "")
     made, name, at = known.schedule, LETTERS[dialect], min(t, known.schedule.n_steps)
-    others = _others(made.n_steps) if compare else ()
+    others = tuple(kind for kind in DASHES if compare and kind != schedule)
     return View(
         {
-            "levels": _levels_figure(known, name, at),
+            "levels": _levels_figure(known, name, at, others),
             "snr": _snr_figure(known, name, at, others),
             "noise": _noise_figure(known, name, at, dialect),
             "weight": _weight_figure(known, name, at, dialect),
@@ -154,7 +107,7 @@ def schedule(
         },
         W(
             "ddpm.schedule_caption",
-            schedule=W(f"ddpm.schedule_schedule_{schedule}"),
+            schedule=W(f"ddpm.schedule_{schedule}"),
             steps=made.n_steps,
             t=at,
             signal=name["signal"],
@@ -163,7 +116,7 @@ def schedule(
             level_value=float(made.B[at]),
             end=name["end"],
             end_value=made.end_signal,
-            dialect=W(f"ddpm.dialect_{dialect}"),
+            letters=W(f"ddpm.letters_{dialect}"),
         ),
         _readings(known, name, at, dialect, (schedule, n_steps, end)),
         _table(known, dialect),
@@ -196,10 +149,10 @@ def _known(kind: str, n_steps: int, end: float, betas: str) -> _Known:
         made = ddpm.cosine(n_steps)
     else:
         made = ddpm.SCHEDULES[kind](n_steps, end=end)
-    T = made.n_steps
-    t = np.arange(1, T + 1)
-    if T > 160 and kind != "own":
-        spread = np.concatenate([np.geomspace(1, T, 50), np.linspace(1, T, 90)])
+    last = made.n_steps
+    t = np.arange(1, last + 1)
+    if last > 160 and kind != "own":
+        spread = np.concatenate([np.geomspace(1, last, 50), np.linspace(1, last, 90)])
         t = np.unique(np.rint(spread).astype(np.int64))
     capped = int((made.betas >= ddpm.MAX_BETA).sum()) if kind in ("cosine", "su_rescaled") else 0
     tilde = ddpm.step_sigmas(made, "beta_tilde")
@@ -217,68 +170,85 @@ def _known(kind: str, n_steps: int, end: float, betas: str) -> _Known:
 
 
 @lru_cache(maxsize=16)
-def _others(n_steps: int) -> tuple[Trace, ...]:
-    """Return the log-SNR of the usual schedules of the same T, thin and grey."""
+def _usual(n_steps: int) -> tuple[NDArray[np.int64], dict[str, tuple[Floats, Floats]]]:
+    """Return some steps, and signal and log-SNR there of the usual schedules of that length."""
     t = np.unique(np.rint(np.linspace(1, n_steps, 48)).astype(np.int64))
-    return tuple(
+    made = {kind: ddpm.SCHEDULES[kind](n_steps) for kind in DASHES}
+    return t, {kind: (usual.A[t], usual.log_snr[t]) for kind, usual in made.items()}
+
+
+def _grey(known: _Known, others: tuple[str, ...], which: int) -> list[Trace]:
+    """Return signal (0) or log-SNR (1) of other schedules, thin and grey."""
+    t, curves = _usual(known.schedule.n_steps) if others else ((), {})
+    return [
         line(
             t,
-            ddpm.SCHEDULES[kind](n_steps).log_snr[t],
-            W(f"ddpm.schedule_schedule_{kind}"),
+            curves[kind][which],
+            W(f"ddpm.schedule_{kind}"),
             "@gray",
             width=1,
-            dash=dash,
+            dash=DASHES[kind],
+            showlegend=which == 0,
         )
-        for kind, dash in DASHES.items()
-    )
+        for kind in others
+    ]
 
 
 def _curve(known: _Known, y: Floats, name: str | Word, color: str, **more: Any) -> Trace:
-    mode = {"mode": "lines+markers", "marker": {"size": 5}} if known.t.size <= FEW else {}
+    mode: dict[str, Any] = (
+        {"mode": "lines+markers", "marker": {"size": 5}} if known.t.size <= FEW else {}
+    )
     return line(known.t, y, name, color, **mode, **more)
 
 
+def _positive_axis(title: Word, *curves: Floats) -> dict[str, Any]:
+    known = np.concatenate([_positive(curve) for curve in curves])
+    return log_axis(title, float(np.nanmin(known)), float(np.nanmax(known)))
+
+
 def _time_axis(known: _Known, *, log: bool = False) -> dict[str, Any]:
-    T = known.schedule.n_steps
+    last = known.schedule.n_steps
     if log:
-        return axis(W("ddpm.axis_t"), log=True, range=[-0.05, math.log10(T) + 0.05])
-    return axis(W("ddpm.axis_t"), range=[0, T * 1.01])
+        ends = [-0.05, math.log10(last) + 0.05]
+        return log_axis(W("ddpm.axis_t"), 1, last, range=ends)
+    return axis(W("ddpm.axis_t"), range=[0, last * 1.01])
 
 
-def _levels_figure(known: _Known, name: Mapping[str, str], at: int) -> Figure:
+def _levels_figure(
+    known: _Known, name: Mapping[str, str], at: int, others: tuple[str, ...]
+) -> Figure:
     made = known.schedule
     loud = [horizontal(ddpm.LOUD_END, W("ddpm.mark_loud"), "@orange", "dot")]
     return figure(
+        *_grey(known, others, 0),
         _curve(known, made.A[known.t], W("ddpm.named_signal", symbol=name["signal"]), "@blue"),
         _curve(known, made.B[known.t], W("ddpm.named_noise", symbol=name["level"]), "@orange"),
         x=_time_axis(known),
         y=axis(W("ddpm.axis_levels"), range=[0, 1.04]),
         marks=[vertical(at, f"t = {at}", "@red"), *(loud if made.is_loud_at_end else [])],
         title=W("ddpm.title_levels"),
-        height=340,
+        wide=True,
+        height=360,
     )
 
 
-def _snr_figure(
-    known: _Known, name: Mapping[str, str], at: int, others: tuple[Trace, ...]
-) -> Figure:
+def _snr_figure(known: _Known, name: Mapping[str, str], at: int, others: tuple[str, ...]) -> Figure:
     snr = known.schedule.log_snr[known.t]
     low, high = min(-8.0, float(snr.min())), max(8.0, float(snr.max()))
-    marks = [horizontal(0, "", "@gray", "dot"), vertical(at, f"t = {at}", "@red")]
+    marks = [horizontal(0, "", "@gray", "dot"), vertical(at, "", "@red")]
     if known.crossing is not None:
-        label = "" if known.crossing == at else W("ddpm.mark_crossing", t=known.crossing)
+        label = W("ddpm.mark_crossing", t=known.crossing)
         marks.append(vertical(known.crossing, label, "@green", "dot"))
     return figure(
-        *others,
-        _curve(known, snr, W("ddpm.this_schedule"), "@blue", width=3),
+        *_grey(known, others, 1),
+        _curve(known, snr, "", "@blue", width=3),
         x=_time_axis(known),
         y=axis(
-            W("ddpm.axis_snr", symbol=name["snr"]),
-            range=[max(low, -40.0) - 1, min(high, 14.0) + 1],
+            W("ddpm.axis_snr", symbol=name["snr"]), range=[max(low, -40.0) - 1, min(high, 14.0) + 1]
         ),
         marks=marks,
         title=W("ddpm.title_snr"),
-        height=340,
+        height=320,
     )
 
 
@@ -305,7 +275,9 @@ def _noise_figure(known: _Known, name: Mapping[str, str], at: int, dialect: str)
             dash="dash",
         ),
         x=_time_axis(known, log=True),
-        y=axis(W("ddpm.axis_deviation" if dialect == "su" else "ddpm.axis_variance"), log=True),
+        y=_positive_axis(
+            W("ddpm.axis_deviation" if dialect == "su" else "ddpm.axis_variance"), step, tilde
+        ),
         marks=[vertical(at, "", "@red")],
         title=W("ddpm.title_noise"),
         height=320,
@@ -314,18 +286,12 @@ def _noise_figure(known: _Known, name: Mapping[str, str], at: int, dialect: str)
 
 def _weight_figure(known: _Known, name: Mapping[str, str], at: int, dialect: str) -> Figure:
     half = 1.0 if dialect == "su" else 0.5
-    rows = known.t - 1
+    step, tilde = (half * w[known.t - 1] for w in (known.weight_step, known.weight_tilde))
     return figure(
-        _curve(known, half * known.weight_step[rows], name["sigma_step"], "@orange"),
-        _curve(
-            known,
-            _positive(half * known.weight_tilde[rows]),
-            name["sigma_tilde"],
-            "@purple",
-            dash="dash",
-        ),
+        _curve(known, step, name["sigma_step"], "@orange"),
+        _curve(known, _positive(tilde), name["sigma_tilde"], "@purple", dash="dash"),
         x=_time_axis(known, log=True),
-        y=axis(W("ddpm.axis_weight", symbol=name["weight"]), log=True),
+        y=_positive_axis(W("ddpm.axis_weight", symbol=name["weight"]), step, tilde),
         marks=[vertical(at, "", "@red")],
         title=W("ddpm.title_weight"),
         height=320,
@@ -354,12 +320,14 @@ def _posterior_figure(
             marks += [vertical(centre, sure, "@blue", "solid")] if role == "posterior" else []
             continue
         style: dict[str, Any] = {"width": 3 if role == "posterior" else 2, "dash": dash}
-        fill = {"fill": "tozeroy"} if role == "posterior" else {}
-        traces.append(line(centre + width * Z, height, label, color, **style, **fill))
+        if role == "posterior":
+            style["fill"] = "tozeroy"
+        traces.append(line(centre + width * Z, height, label, color, **style))
         ends += [centre - 3 * width, centre + 3 * width]
     low, high = min(ends), max(ends)
     room = 0.06 * (high - low) or 0.1
-    marks += [vertical(x_0, "x₀", "@green"), vertical(x_t, "xₜ", "@orange")]
+    marks += [vertical(x_0, "x₀", "@green")] if at > 1 else []
+    marks.append(vertical(x_t, "xₜ", "@orange"))
     return figure(
         *traces,
         x=axis(W("ddpm.axis_before"), range=[low - room, high + room]),
@@ -372,11 +340,7 @@ def _posterior_figure(
 
 
 def _readings(
-    known: _Known,
-    name: Mapping[str, str],
-    at: int,
-    dialect: str,
-    key: tuple[str, int, float],
+    known: _Known, name: Mapping[str, str], at: int, dialect: str, key: tuple[str, int, float]
 ) -> list[Reading]:
     made, gaps, half = known.schedule, known.gaps, 1.0 if dialect == "su" else 0.5
     step = ddpm.transition(made, at)
@@ -391,7 +355,7 @@ def _readings(
             float(made.log_alpha_bar[-1]) / 2,
             -float(made.betas.sum()) / 2,
             ROUNDING,
-            W("ddpm.note_log_end"),
+            W("ddpm.note_log_post" if key[0] == "su" and key[2] == 0.02 else "ddpm.note_log_end"),
         ),
         near(bits, known.bits, BITS[key], 1e-7, W("ddpm.note_bits"))
         if key in BITS
@@ -445,7 +409,7 @@ def _table(known: _Known, dialect: str) -> dict[str, Any]:
     levels = (made.A[t], made.B[t])
     noises = (_scaled(made.b[t], dialect), _scaled(known.tilde[t - 1], dialect))
     return {
-        "step": t,
+        "t": t,
         **dict(zip(COLUMNS[dialect], (*levels, *noises), strict=True)),
         "log_snr": made.log_snr[t],
         "weight_step": half * known.weight_step[t - 1],

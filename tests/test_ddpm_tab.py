@@ -1,0 +1,179 @@
+"""The DDPM tab: the numbers on screen against those known from the method."""
+
+import numpy as np
+import pytest
+
+from demos.controls import InputError
+from demos.ddpm._exact import PANEL as EXACT
+
+# --- exact ----------------------------------------------------------------------------------------
+
+# final variance of sampling N(0, 1) from N(0, 1), trailing times: eta 0, 1/2, 1, sigma = b
+VARIANCES = {
+    1000: (0.996334, 0.995194, 0.991162, 1),
+    100: (0.963951, 0.954697, 0.921689, 1),
+    50: (0.929185, 0.913654, 0.857512, 1),
+    20: (0.831951, 0.806756, 0.710869, 1),
+    10: (0.690298, 0.663174, 0.548657, 1),
+    5: (0.465622, 0.449338, 0.362750, 1),
+}
+COLUMNS = ("exact_eta_0", "exact_eta_half", "exact_eta_1", "exact_sigma_b")
+
+
+def looked(**values):
+    """The first look of ``exact``."""
+    return EXACT.first(EXACT.check({"n_samples": 50, **values}))
+
+
+def ran(**values):
+    """The last view of ``exact``."""
+    *_, last = EXACT.views(EXACT.check({"n_samples": 50, **values}))
+    return last
+
+
+def readings(view):
+    """The readings by the end of their key."""
+    return {r.quantity.key.removeprefix("ddpm.exact_reading_"): r for r in view.readings}
+
+
+def notes(view):
+    return {note.key.removeprefix("ddpm.exact_note_") for note in view.notes}
+
+
+def test_the_study_shows_the_variances_of_gaussian_data():
+    table = looked(data="normal").table
+    for row, n_visits in enumerate(table["exact_n_visits"]):
+        shown = [table[name][row] for name in COLUMNS]
+        np.testing.assert_allclose(shown, VARIANCES[n_visits], atol=6e-7)
+    assert sorted(table["exact_n_visits"]) == sorted(VARIANCES)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (0, {"eta": 0}),
+        (1, {"eta": 0.5}),
+        (2, {"rule": "ddpm"}),
+        (3, {"rule": "ddpm_b", "noise_at_end": True}),
+    ],
+)
+def test_measured_variances_agree_with_the_exact_ones(column, values):
+    table = ran(data="normal", n_samples=2000, **values).table
+    exact = [VARIANCES[n][column] for n in table["exact_n_visits"]]
+    np.testing.assert_allclose(table["exact_theory"], exact, atol=6e-7)
+    error = 5 * np.array(exact) * np.sqrt(2 / 2000)
+    assert (np.abs(np.array(table["exact_variance"]) - exact) < error).all()
+
+
+def test_greedy_collapses_to_the_square_of_the_last_signal():
+    view = looked(data="normal", rule="greedy")
+    assert readings(view)["greedy"].held is True
+    assert readings(view)["greedy"].measured == pytest.approx(4.2016724e-5)
+    assert "collapsed" in notes(view)
+
+
+def test_two_points_end_where_their_start_lies():
+    view = looked(data="two_points", spread=0, n_visits=10)
+    assert readings(view)["sign"].held is True
+    assert readings(view)["probe"].measured == pytest.approx(0.95668872)
+    assert "unstable" not in notes(view)
+    assert "unstable" in notes(looked(data="two_points", start_std=0.01))
+
+
+@pytest.mark.parametrize("rule", ["ddim", "ddpm", "greedy"])
+@pytest.mark.parametrize("n_visits", [1, 7, 50])
+def test_one_point_is_hit_exactly(rule, n_visits):
+    view = looked(data="point", spread=0, rule=rule, n_visits=n_visits)
+    assert readings(view)["point"].held is True
+
+
+def test_the_flow_of_a_gaussian_is_reached_like_one_over_s():
+    found = readings(looked(data="gaussian", n_visits=10))
+    assert found["flow"].measured == pytest.approx(1.86903792)
+    assert found["flow"].theory == pytest.approx(1.9951462786)
+    assert found["order"].held is True
+
+
+def test_leading_never_visits_the_last_time_and_says_what_is_missed():
+    found = readings(looked(spacing="leading", n_visits=10))
+    assert found["first"].held is False and found["first"].measured == 901
+    assert found["first"].note.params["A"] == pytest.approx(0.01677, abs=1e-5)
+    assert readings(looked())["first"].held is True
+
+
+def test_a_short_schedule_is_loud_at_the_end():
+    view = looked(n_steps=50)
+    assert "loud" in notes(view)
+    assert "loud" not in notes(looked(n_steps=50, schedule="su_rescaled"))
+    assert max(view.table["exact_n_visits"]) == 50
+
+
+def test_eta_beyond_its_limit_is_refused_with_the_limit():
+    limit = readings(looked(n_visits=10, eta=1))["eta"].theory
+    assert looked(n_visits=10, eta=limit)
+    with pytest.raises(InputError, match=f"{limit:.5g}"):
+        looked(n_visits=10, eta=1.2)
+
+
+def test_more_visits_than_steps_are_refused():
+    with pytest.raises(InputError, match="at most T = 20"):
+        looked(n_steps=20, n_visits=21)
+
+
+def test_particles_end_on_points_without_blur():
+    view = looked(data="spiral", spread=0, n_points=16, n_visits=250)
+    moves = view.pictures["map"].moves[3]
+    ends = np.stack([moves["x"][-1], moves["y"][-1]], axis=1)
+    points = view.pictures["map"].data[0]
+    gap = np.hypot(*(np.subtract.outer(ends[:, i], points["xy"[i]]) for i in (0, 1)))
+    assert gap.min(axis=1).max() < 1e-6  # float32
+
+
+def test_strokes_become_the_data():
+    view = looked(data="drawn", drawn="-1 0 1 0;0 -1 0 1", n_points=40, spread=0)
+    behind = view.pictures["map"].data[0]
+    assert len(behind["x"]) == 40 and np.minimum(abs(behind["x"]), abs(behind["y"])).max() < 1e-6
+    assert view.pictures["map"].drawn["into"] == "drawn"
+
+
+@pytest.mark.parametrize("drawn", ["", "1 2 3", "a b", "1 999", "0 0;" * 65])
+def test_a_bad_drawing_is_refused_in_both_languages(drawn):
+    with pytest.raises(InputError) as caught:
+        looked(data="drawn", drawn=drawn)
+    for lang in ("zh", "en"):
+        assert "{" not in caught.value.word.text(lang)
+
+
+def test_tables_of_one_and_two_columns_are_read(tmp_path):
+    file = tmp_path / "points.csv"
+    file.write_text("x\n100\n300\n")
+    view = looked(data="upload", upload=str(file))
+    assert "paths" in view.pictures and "scale" not in notes(view)
+    assert "scale" in notes(looked(data="upload", upload=str(file), standardise=False))
+    file.write_text("1,2\n3,4\n1,2\n")
+    assert "map" in looked(data="upload", upload=str(file)).pictures
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("1,2,3\n", "1 or 2 columns"), ("1\n" * 5001, "at most 5000"), ("1\n1e9\n", "within")],
+)
+def test_bad_tables_are_refused(tmp_path, content, message):
+    file = tmp_path / "points.csv"
+    file.write_text(content)
+    with pytest.raises(InputError, match=message):
+        looked(data="upload", upload=str(file), standardise=False)
+    with pytest.raises(InputError, match="upload"):
+        looked(data="upload")
+
+
+def test_a_long_run_begins_with_a_first_look_that_says_so():
+    first, *_, last = EXACT.views(EXACT.check({"data": "ring", "n_samples": 300, "n_visits": 20}))
+    assert first.progress == 0 and "first_look" in notes(first)
+    assert last.progress is None and "first_look" not in notes(last)
+    assert not np.isnan(last.table["exact_distance"]).any()
+
+
+def test_work_beyond_a_minute_is_refused():
+    with pytest.raises(InputError, match="pairs"):
+        looked(data="spiral", n_points=2000, n_visits=1000, n_samples=5000)
