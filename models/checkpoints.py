@@ -6,6 +6,7 @@ Importing this module does not import torch; asking for a network does.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from models.hub import resolve
 
 if TYPE_CHECKING:
     from models import unet
+    from models.reader import Reader
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "ddpm"
 NETWORKS = ("hanzi", "digits")
@@ -58,6 +60,20 @@ def network(name: str) -> "unet.Denoiser":
 
             _kept[name] = Denoiser.load(FOLDER / f"{name}.safetensors")
         return _kept[name]
+
+
+@lru_cache(maxsize=len(NETWORKS))
+def reader(name: str) -> "Reader":
+    """Return the network that judges the pictures of one of ours.
+
+    Raises:
+        ValueError: If the name is not one of `NETWORKS`.
+    """
+    one_of("name", name, NETWORKS)
+    _bound_threads()
+    from models.reader import load
+
+    return load(FOLDER / f"reader_{name}.safetensors")[0]
 
 
 def _bound_threads() -> None:

@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 
 from models import checkpoints, ddpm_samplers  # noqa: E402
 from models.hub import HubError  # noqa: E402
-from models.reader import load  # noqa: E402
 
 FLOORS = {"digits": 0.9, "hanzi": 0.9}  # share read as asked for; both lie near 1, see quality.csv
 
@@ -34,8 +33,7 @@ def draw(name, classes, n_steps, seed=0):
 def test_a_small_seeded_batch_reaches_the_floor(name):
     classes = np.arange(20) % checkpoints.CLASSES[name]
     pictures = draw(name, classes, 12)
-    reader = load(checkpoints.FOLDER / f"reader_{name}.safetensors")[0]
-    read = reader.probabilities(np.clip(pictures, -1, 1)).argmax(1)
+    read = checkpoints.reader(name).probabilities(np.clip(pictures, -1, 1)).argmax(1)
     assert (read == classes).mean() >= FLOORS[name]
     assert ((np.abs(pictures) > 1.2).mean()) < 0.01, "ink and ground, no specks"
 
@@ -61,7 +59,8 @@ def test_facts_agree_with_the_files():
 
 
 def test_an_unknown_name_is_refused():
-    for ask in (checkpoints.network, checkpoints.engine, checkpoints.schedule_of):
+    asks = (checkpoints.network, checkpoints.engine, checkpoints.reader, checkpoints.schedule_of)
+    for ask in asks:
         with pytest.raises(ValueError, match="name must be one of"):
             ask("cats")
     with pytest.raises(HubError):

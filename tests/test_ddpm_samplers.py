@@ -605,3 +605,26 @@ def test_a_vanished_signal_is_refused_unless_x0_or_v_is_predicted():
         assert np.isfinite(end.x).all()
     with pytest.raises(ValueError, match="A must be at least 1e-12 to tell x_0, got"):
         samplers.convert(s, 30, START, START, "eps", "x0")
+
+
+def test_encoding_may_start_from_a_noised_point(rng):
+    """One point: the noise is told exactly, so that it is the latent's own, for any steps."""
+    schedule = ddpm.su()
+
+    def told(x, t):
+        return (x - schedule.A[t] * 0.7) / schedule.B[t]
+
+    noise = rng.standard_normal((6, 1))
+    for times, start in (([1000], 10), ([1000, 500, 20], 10), ([1000, 500, 20], 300)):
+        veiled = ddpm.q_sample(schedule, np.full((6, 1), 0.7), start, noise)
+        states = list(samplers.encode(schedule, told, veiled, times, start=start))
+        assert [state.t for state in states] == [start, *[t for t in times[::-1] if t > start]]
+        wanted = schedule.A[1000] * 0.7 + schedule.B[1000] * noise
+        np.testing.assert_allclose(states[-1].x, wanted, atol=1e-11)
+
+
+@pytest.mark.parametrize("start", [-1, 1000, 0.5])
+def test_a_start_of_encoding_outside_is_refused(start):
+    schedule = ddpm.su()
+    with pytest.raises(ValueError, match="start"):
+        samplers.encode(schedule, lambda x, t: x, np.zeros((1, 1)), [1000, 500], start=start)

@@ -16,7 +16,7 @@ from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_most, equal, near, shown
 from demos.words import W, Word
 from models import ddpm_samplers
-from models.checkpoints import CLASSES, NETWORKS, Engine, engine, schedule_of
+from models.checkpoints import CLASSES, NETWORKS, Engine, engine, reader, schedule_of
 from models.ddpm import Array, Schedule
 from models.ddpm_samplers import SPACINGS, Plan, State, visited_times
 from models.pictures import halved
@@ -224,6 +224,7 @@ class _Run:
             noises,
             self.made.predicts,
             clip=1.0 if self.wish.clip else None,
+            rederive_eps=True,  # else DDIM with guidance breaks the strokes
         )
 
     @property
@@ -335,8 +336,17 @@ class _Run:
             rows.append(
                 equal(W("ddpm.reading_alone"), gap, 0.0, 1e-3, W("ddpm.note_single_precision"))
             )
+        if not is_quick and self.classes is not None:
+            rows.append(self._read())
         rows.append(shown(W("ddpm.reading_outside"), f"{100 * self.outside:.2f} %"))
         return rows
+
+    def _read(self) -> Reading:
+        """Return how many pictures a network trained on real ones takes for what was asked."""
+        assert self.last is not None
+        read = reader(self.wish.model).probabilities(np.clip(self.last.x, -1, 1)).argmax(1)
+        share = float(np.mean(read == self.classes))
+        return shown(W("ddpm.reading_read"), f"{100 * share:.0f} %", W("ddpm.note_read"))
 
     def notes(self, is_quick: bool) -> list[Word]:
         """Return what the visitor should know of this run."""

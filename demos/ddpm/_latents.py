@@ -1,6 +1,7 @@
 """Panel: pictures taken back to their noise and restored; ways from one noise to another."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -21,6 +22,7 @@ from demos.ddpm._pictures import (
     Brought,
     address,
     bring,
+    clean_figure,
     named_sheet,
     sheet,
     spread,
@@ -43,7 +45,7 @@ STUDIED = 4  # pictures of the study
 FILM = 6  # pictures in the film
 FRAMES = 30  # of the film, at most
 ROOM = 110_000  # characters of all pictures of the film
-QUICK = 3  # pictures of the first look
+QUICK_CALLS = 10  # steps of the first look
 QUICK_PASSES = 72  # of the first look through the network: below 0.3 s
 QUICK_WAY = 7  # places on the way, of the first look
 SIGMAS = 4.0  # tolerance of sampling, in standard errors
@@ -108,11 +110,10 @@ class _Wish:
         """Return less of the same, for a first look."""
         if self.task == "interpolate":
             n, between = 1, min(self.n_between, QUICK_WAY)
-            each = between
         else:
-            n, between = min(QUICK, self.n_pictures), self.n_between
-            each = n * (2 + self.n_refinements)
-        calls = min(self.n_visits, 10, max(2, QUICK_PASSES // each))
+            fitting = QUICK_PASSES // (QUICK_CALLS * (2 + self.n_refinements))
+            n, between = min(fitting, self.n_pictures), self.n_between
+        calls = min(self.n_visits, QUICK_CALLS)
         return replace(self, n_pictures=n, n_between=between, n_visits=calls)
 
 
@@ -339,9 +340,11 @@ class _Trip:
 
     def end(self) -> View:
         """Return original, latent, restored and difference, and what is known of the study."""
+        drawn = {"clean": clean_figure(self.brought.x_0[0])} if self.wish.what == "drawn" else {}
         return View(
             {
                 "rows": self._rows(),
+                **drawn,
                 "film": self._film(),
                 "normal": self._normal(),
                 "study": self._study_figure(),
@@ -567,7 +570,7 @@ class _Way:
             self.table(self.pictures),
             notes=[W("ddpm.note_same_seed")] if self.correlation else [],
             unused=_unused(self.wish),
-            steps=[f"λ = {share:.2f}" for share in self.share],
+            steps=[f"λ = {share:.3g}" for share in self.share],
             plays=True,
         )
 
@@ -586,7 +589,7 @@ class _Way:
         n = len(tiles)
         return named_sheet(
             tiles.reshape(-1, *tiles.shape[2:]),
-            [f"{share:.2f}" for share in self.share],
+            [f"{share:.3g}" for share in self.share],
             (),
             W("ddpm.axis_way"),
             title=title,
@@ -595,7 +598,7 @@ class _Way:
         )
 
     def _film(self) -> Figure:
-        columns = min(4, len(self.pictures))
+        columns = math.ceil(math.sqrt(len(self.pictures)))
         sources = [address(self.pictures[:, k], columns) for k in range(len(self.share))]
         return sheet(
             self.pictures[:, -1],

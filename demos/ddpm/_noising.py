@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from demos.controls import Choice, Control, Integer
-from demos.ddpm._common import DIALECT, LETTERS, SEED, tile_axes
+from demos.ddpm._common import DIALECT, LETTERS, SEED
 from demos.ddpm._pictures import (
     DRAWN,
     N_EXAMPLES,
@@ -18,24 +18,13 @@ from demos.ddpm._pictures import (
     WIDTH,
     address,
     bring,
+    clean_figure,
     named_sheet,
     sheet,
     spread,
     unused_sources,
 )
-from demos.figures import (
-    Figure,
-    Trace,
-    axis,
-    bars,
-    dots,
-    drawing,
-    figure,
-    line,
-    moving,
-    picture,
-    vertical,
-)
+from demos.figures import Figure, Trace, axis, bars, dots, figure, line, moving, vertical
 from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_most, equal, near, shown
 from demos.words import W, Word
@@ -331,7 +320,7 @@ def _picture_figures(look: _Look) -> dict[str, Figure]:
     three = np.stack([look.walked, look.merged, look.fresh[0]])
     names = [W("ddpm.way_walk", t=look.t), W("ddpm.way_merged"), W("ddpm.way_fresh")]
     return {
-        "clean": _clean_figure(look.x_0),
+        "clean": clean_figure(look.x_0),
         "film": sheet(
             frames[-1:],
             W("ddpm.title_noising_film"),
@@ -351,21 +340,6 @@ def _picture_figures(look: _Look) -> dict[str, Figure]:
             look, look.walked, W("ddpm.named_pixels"), W("ddpm.axis_grey"), wide=True
         ),
     }
-
-
-def _clean_figure(x_0: Array) -> Figure:
-    """Return the clean picture, to be drawn on; its axes count pixels."""
-    page = pictures.grey(x_0)
-    x, y = tile_axes(page)
-    return figure(
-        picture(pictures.data_uri(page)),
-        x=x,
-        y=y,
-        title=W("ddpm.title_clean"),
-        layout={"margin": {"l": 4, "r": 4, "t": 4, "b": 4}},
-        height=300,
-        drawn=drawing("drawn", kind="strokes", what="drawn"),
-    )
 
 
 # --- Numbers and points ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from demos.controls import InputError, Text, Upload
 from demos.ddpm._common import tile_axes
-from demos.figures import Figure, figure, picture
+from demos.figures import Figure, drawing, figure, picture
 from demos.words import W, Word, quoted
 from models import pictures, strokes
 from models.checkpoints import CLASSES
@@ -144,3 +144,18 @@ def named_sheet(
 def _names(names: Sequence[str | Word], step: int) -> Mapping[str, Any]:
     places = [GAP / 2 + step * (k + 0.5) for k in range(len(names))]
     return {"tickvals": places, "ticktext": list(names), "showticklabels": True}
+
+
+def clean_figure(x_0: Array) -> Figure:
+    """Return the clean picture, to be drawn on; its axes count pixels."""
+    page = pictures.grey(x_0)
+    x, y = tile_axes(page)
+    return figure(
+        picture(pictures.data_uri(page)),
+        x=x,
+        y=y,
+        title=W("ddpm.title_clean"),
+        layout={"margin": {"l": 4, "r": 4, "t": 4, "b": 4}},
+        height=300,
+        drawn=drawing("drawn", kind="strokes", what="drawn"),
+    )
