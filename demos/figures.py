@@ -124,7 +124,10 @@ class Figure:
             {
                 "name": str(step),
                 "traces": list(self.moves),
-                "data": [{k: rows[step] for k, rows in t.items()} for t in self.moves.values()],
+                "data": [
+                    {"type": self.data[number]["type"]} | {k: rows[step] for k, rows in t.items()}
+                    for number, t in self.moves.items()
+                ],
             }
             for step in range(self.n_steps)
         ]

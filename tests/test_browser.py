@@ -452,7 +452,7 @@ def test_an_animation_is_saved_as_a_gif(visit):
         visitor.stage(panel).locator("[data-tool=gif]").click()
     with Image.open(started.value.path()) as film:
         assert film.format == "GIF"
-        assert film.n_frames == len(panel.first(panel.defaults).steps)
+        assert getattr(film, "n_frames", 1) == len(panel.first(panel.defaults).steps)
     assert started.value.suggested_filename.endswith(".gif")
     visitor.check_no_trouble()
 

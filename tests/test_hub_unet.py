@@ -20,7 +20,7 @@ from models.hub import FOLDER, SENTENCES, HubError, resolve  # noqa: E402
 from models.hub_unet import MAX_BYTES, PATTERNS, load_pipeline  # noqa: E402
 
 T = 100
-PANEL = DEMO.panel("denoising")
+PANEL = next(panel for panel in DEMO.panels if panel.key == "denoising")
 
 
 @pytest.fixture(autouse=True)

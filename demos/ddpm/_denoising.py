@@ -305,6 +305,7 @@ class _Run:
             [str(self._time(index)) for index in self.strip],
             ["x<sub>t</sub>", "x̂<sub>0</sub>"] * n,
             W("ddpm.axis_time"),
+            W("ddpm.axis_both"),
             title=W("ddpm.title_strip"),
             wide=True,
             height=90 + 130 * n,
@@ -391,7 +392,7 @@ def _visits(schedule: Schedule, wish: _Wish, n_visits: int, now: int | None = No
         *traces,
         x=axis(W("ddpm.axis_time"), range=[1.02 * schedule.n_steps, -0.02 * schedule.n_steps]),
         y=axis(
-            "",
+            W("ddpm.spacing"),
             tickvals=list(range(len(SPACINGS))),
             ticktext=[W(f"ddpm.spacing_{name}") for name in SPACINGS],
             range=[len(SPACINGS) - 0.5, -0.5],
