@@ -118,6 +118,7 @@ window.ssp = (() => {
         .map((k) => [k, site.template.xaxis]));
       const layout = merge(merge(this.fill(site.template), this.fill(axes)), this.fill(figure.layout));
       layout.height = figure.square ? Math.max(260, Math.min(width, 560)) : figure.height;
+      if (figure.aspect) layout.height = Math.min(figure.height, Math.round(width * figure.aspect + layout.margin.t + layout.margin.b));
       layout.font = { ...layout.font, size: lecture ? 17 : narrow() ? 11 : 13 };
       layout.uirevision = figure.name;
       layout.autosize = true;

@@ -98,6 +98,7 @@ class Figure:
         height: Height on the page, pixels.
         wide: Whether it takes the full width although the view has several figures.
         square: Whether the picture is drawn as high as wide (position matrices).
+        aspect: Height over width of what is drawn; on a narrow screen it is no higher than needed.
         drawn: Where a drawing by hand on this picture goes: parameter of a ``Text`` control, and
             values to ``set``. Of kind "heights" it is one curve, ``points`` heights evenly spaced
             over the x axis; of kind "strokes" any lines, "x y x y;x y x y" in the axes' units.
@@ -110,6 +111,7 @@ class Figure:
     height: int = 400
     wide: bool = False
     square: bool = False
+    aspect: float = 0.0
     drawn: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self, lang: Language = "en") -> dict[str, Any]:

@@ -269,6 +269,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
                     "height": figure.height,
                     "wide": figure.wide,
                     "square": figure.square,
+                    "aspect": figure.aspect,
                     "data": figure.data,
                     "layout": figure.layout,
                     "moves": {str(number): change for number, change in figure.moves.items()},

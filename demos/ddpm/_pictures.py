@@ -110,6 +110,7 @@ def sheet(tiles: Array, title: Word, columns: int = 4, wide: bool = False, **mor
         title=title,
         wide=wide,
         layout={"margin": {"l": 4, "r": 4, "t": 4, "b": 4}},
+        aspect=page.shape[0] / page.shape[1],
         **{"height": min(560, round(usual)), **more},
     )
 
@@ -138,7 +139,8 @@ def named_sheet(
     x |= {**_names(columns, width), "title": {"text": along}}
     if rows:
         y |= {**_names(rows, height), "title": {"text": beside}}
-    return figure(picture(pictures.data_uri(page, LEVELS)), x=x, y=y, **more)
+    ratio = page.shape[0] / page.shape[1]
+    return figure(picture(pictures.data_uri(page, LEVELS)), x=x, y=y, aspect=ratio, **more)
 
 
 def _names(names: Sequence[str | Word], step: int) -> Mapping[str, Any]:
