@@ -85,24 +85,26 @@ def _row(cells: Mapping[str, str | None]) -> Row:
     return Row(cells.get("set") or "", rule, int(cells.get("n_steps") or 0), **values)
 
 
-def common_count(rows: Sequence[Row]) -> float:
-    """Return the number of samples that most cells have, the larger of equals; NaN without any.
+def sample_counts(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the number of samples of the fullest table, and the largest there is; NaN without any.
 
-    A Fréchet distance falls with the number of samples, so only cells of one number compare.
+    A Fréchet distance falls with the number of samples, so only cells of one number compare. Many
+    steps are dear: the largest number may lack their cells.
     """
     counted = Counter(row.n for row in rows if row.rule != REAL and math.isfinite(row.n))
-    return max(counted, key=lambda n: (counted[n], n), default=math.nan)
+    fullest = max(counted, key=lambda n: (counted[n], n), default=math.nan)
+    return fullest, max(counted, default=math.nan)
 
 
-def table_of(rows: Sequence[Row], measure: str) -> Floats:
-    """Return one measure as a table, (6 rules, 5 counts), of the cells with `common_count` samples.
+def table_of(rows: Sequence[Row], measure: str, n: float) -> Floats:
+    """Return one measure as a table, (6 rules, 5 counts), of the cells with n samples.
 
     Args:
         rows: Of one set.
         measure: Name of a number of `Row`.
+        n: One of `sample_counts`.
     """
     table = np.full((len(MEASURED_RULES), len(COUNTS)), math.nan)
-    n = common_count(rows)
     for row in rows:
         if row.rule != REAL and row.n == n and row.n_steps in COUNTS:
             place = MEASURED_RULES.index(row.rule), COUNTS.index(row.n_steps)

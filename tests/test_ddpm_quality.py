@@ -50,16 +50,18 @@ def test_rows_are_read_and_gaps_stay_blank(tmp_path):
         + "digits,eta0,25,500,1,1,1,1,1,1\n"
     )
     rows = quality.read_rows(path)
-    assert quality.common_count(rows) == 500
-    table = quality.table_of(rows, "frechet")
+    assert quality.sample_counts(rows) == (500, 2000)
+    assert np.isfinite(quality.table_of(rows, "frechet", 2000)).sum() == 1
+    table = quality.table_of(rows, "frechet", 500)
     assert table[0, 0] == 12.5 and table[3, 0] == 20 and table[5, 4] == 2.5
     assert np.isfinite(table).sum() == 3
-    assert np.isfinite(quality.table_of(rows, "accuracy")).sum() == 1
+    assert np.isfinite(quality.table_of(rows, "accuracy", 500)).sum() == 1
     assert quality.real_value(rows, "accuracy") == 0.98
     found = quality.orderings(table)
     assert found.calm_wins == 1 and math.isnan(found.hat_at_few) and math.isnan(found.largest_rise)
-    assert math.isnan(quality.orderings(quality.table_of((), "frechet")).calm_wins)
+    assert math.isnan(quality.orderings(quality.table_of((), "frechet", math.nan)).calm_wins)
     assert math.isnan(quality.real_value((), "accuracy"))
+    assert all(map(math.isnan, quality.sample_counts(())))
 
 
 def test_the_sigma_hat_with_noise_at_the_end_is_judged():

@@ -41,23 +41,25 @@ def quality_controls() -> dict[str, Control]:
     return {
         "ours": Choice(default="digits", options=SETS, radio=True),
         "measure": Choice(default="frechet", options=MEASURES),
+        "samples": Choice(default="same", options=("same", "most"), radio=True),
         "reported": Choice(default="cifar10", options=TABLES, radio=True),
     }
 
 
-def quality(ours: str, measure: str, reported: str) -> View:
+def quality(ours: str, measure: str, samples: str, reported: str) -> View:
     """Show the quality of samples by rule and number of steps, measured here and reported.
 
     Args:
         ours: Network whose samples were measured.
         measure: frechet, accuracy, confidence or nearest.
+        samples: Cells with the number of samples that all S have, or with the most.
         reported: Table of the DDIM paper: cifar10 or celeba, always Fréchet distances (FID).
     """
     rows = _measured(MEASURED)[ours]
-    table = ddpm_quality.table_of(rows, measure)
+    n = ddpm_quality.sample_counts(rows)[samples == "most"]
+    table = ddpm_quality.table_of(rows, measure, n)
     theirs = _reported(REPORTED)[f"ddim_{reported}"]
     paper = ddpm_quality.reported_table(theirs)
-    n = ddpm_quality.common_count(rows)
     names = [W(f"ddpm.ours_{ours}"), W(f"ddpm.measure_{measure}"), W(f"ddpm.reported_{reported}")]
     title = W("ddpm.title_measured", set=names[0], measure=names[1])
     pictures = {
@@ -172,9 +174,11 @@ def _lines_figure(
 
 def _readings(rows: Sequence[Row], n: float, paper: Orderings) -> list[Reading]:
     """Return the paper's orderings asked of our Fréchet distances, and novelty."""
-    found = ddpm_quality.orderings(ddpm_quality.table_of(rows, "frechet"))
-    floor = ddpm_quality.table_of(rows, "frechet_floor")
-    near = ddpm_quality.table_of(rows, "nearest") / ddpm_quality.table_of(rows, "nearest_real")
+    found = ddpm_quality.orderings(ddpm_quality.table_of(rows, "frechet", n))
+    floor = ddpm_quality.table_of(rows, "frechet_floor", n)
+    near = ddpm_quality.table_of(rows, "nearest", n) / ddpm_quality.table_of(
+        rows, "nearest_real", n
+    )
     known = near[np.isfinite(near)]
     novelty = float(known.min()) if known.size else math.nan
     floors = floor[np.isfinite(floor)]
@@ -232,6 +236,7 @@ PANEL = Panel(
     (
         Preset("hanzi", {"ours": "hanzi"}),
         Preset("celeba", {"reported": "celeba"}),
+        Preset("most", {"samples": "most"}),
         Preset("legible", {"measure": "accuracy"}),
         Preset("novel", {"measure": "nearest"}),
     ),
