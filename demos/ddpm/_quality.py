@@ -41,7 +41,7 @@ def quality_controls() -> dict[str, Control]:
     return {
         "ours": Choice(default="digits", options=SETS, radio=True),
         "measure": Choice(default="frechet", options=MEASURES),
-        "samples": Choice(default="same", options=("same", "most"), radio=True),
+        "samples": Choice(default="most", options=("most", "same"), radio=True),
         "reported": Choice(default="cifar10", options=TABLES, radio=True),
     }
 
@@ -85,8 +85,14 @@ def quality(ours: str, measure: str, samples: str, reported: str) -> View:
         _readings(rows, n, ddpm_quality.orderings(paper)),
         _table(table, paper),
         html=_also_reported(theirs),
-        notes=[] if rows else [W("ddpm.note_unmeasured")],
+        notes=_notes(rows, table),
     )
+
+
+def _notes(rows: Sequence[Row], table: Floats) -> list[Word]:
+    if not rows:
+        return [W("ddpm.note_unmeasured")]
+    return [] if np.isfinite(table).all() else [W("ddpm.note_few_samples")]
 
 
 @cache
@@ -187,7 +193,9 @@ def _readings(rows: Sequence[Row], n: float, paper: Orderings) -> list[Reading]:
         return W("ddpm.note_reported", value=value)
 
     return [
-        equal(W("ddpm.reading_calm"), found.calm_wins, paper.calm_wins, 0.0),
+        equal(
+            W("ddpm.reading_calm"), found.calm_wins, paper.calm_wins, 0.0, W("ddpm.note_near_floor")
+        ),
         at_least(W("ddpm.reading_hat_few"), found.hat_at_few, 1.0, 0.0, theirs(paper.hat_at_few)),
         at_most(W("ddpm.reading_hat_all"), found.hat_at_all, SLACK, 0.0, theirs(paper.hat_at_all)),
         at_most(W("ddpm.reading_rise"), found.largest_rise, SLACK, 0.0, theirs(paper.largest_rise)),
@@ -236,7 +244,7 @@ PANEL = Panel(
     (
         Preset("hanzi", {"ours": "hanzi"}),
         Preset("celeba", {"reported": "celeba"}),
-        Preset("most", {"samples": "most"}),
+        Preset("same", {"samples": "same"}),
         Preset("legible", {"measure": "accuracy"}),
         Preset("novel", {"measure": "nearest"}),
     ),
