@@ -269,7 +269,11 @@ window.ssp = (() => {
 
     drawFigures() {
       const view = this.view, names = new Set(view.figures.map((figure) => figure.name));
-      for (const [name, box] of this.boxes) if (!names.has(name)) { Plotly.purge(box.plot); box.node.remove(); this.boxes.delete(name); }
+      for (const [name, box] of this.boxes) if (!names.has(name)) {
+        box.node.remove();
+        this.boxes.delete(name);
+        Promise.allSettled(box.paints).then(() => Plotly.purge(box.plot));  // not in the middle of a drawing
+      }
       this.figures.classList.toggle("ssp-many", view.figures.length > 1);
       this.figures.classList.toggle("ssp-crowd", view.figures.length > 4);
       for (const figure of view.figures) {  // all boxes first: their widths depend on each other
@@ -302,8 +306,10 @@ window.ssp = (() => {
 
     /* draws a box at the step of the animation that is on */
     paintBox(box) {
-      return Plotly.react(box.plot, { data: this.traces(box.spec, this.step), layout: box.spec.layout,
+      const paint = Plotly.react(box.plot, { data: this.traces(box.spec, this.step), layout: box.spec.layout,
         config: { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] } });
+      box.paints = [...box.paints.slice(-8), paint];
+      return paint;
     }
 
     /* play, pause, scrub: all steps are here already, the server is not asked */
@@ -415,7 +421,7 @@ window.ssp = (() => {
     addBox(name) {
       const head = make("h3"), plot = make("div", { class: "ssp-plot" });
       const node = make("figure", { "aria-describedby": `${this.id}-caption`, "data-name": name }, head, plot);
-      const box = { node, head, plot };
+      const box = { node, head, plot, paints: [] };
       this.figures.append(node);
       this.boxes.set(name, box);
       return box;
