@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import ROOT, Row, interleaved, table
+from benchmarks.common import ROOT, Row, interleaved, table, timed
 from models import ddpm
 from models.ddpm_samplers import RULES, final, make_plan, noise_streams, sample, visited_times
 from models.unet import SIDE, Denoiser
@@ -41,17 +41,16 @@ def _rows(denoiser: Denoiser) -> list[Row]:
     gap = np.abs(ours(denoiser, "ddim") - diffusers_loop(denoiser, "ddim")).max()
     if gap > 1e-3:
         raise RuntimeError(f"both sides must give the same pictures, they differ by {gap:g}")
-    bare, ddim, ddim_peer, noisy, noisy_peer = (
-        seconds / N_PICTURES
-        for seconds in interleaved(
-            REPEATS,
-            _cpu(lambda: passes(denoiser)),
-            _cpu(lambda: ours(denoiser, "ddim")),
-            _cpu(lambda: diffusers_loop(denoiser, "ddim")),
-            _cpu(lambda: ours(denoiser, "ddpm")),
-            _cpu(lambda: diffusers_loop(denoiser, "ddpm")),
-        )
-    )
+    runs: list[Callable[[], Any]] = [
+        lambda: passes(denoiser),
+        lambda: ours(denoiser, "ddim"),
+        lambda: diffusers_loop(denoiser, "ddim"),
+        lambda: ours(denoiser, "ddpm"),
+        lambda: diffusers_loop(denoiser, "ddpm"),
+    ]
+    measures = [timed(run, time.process_time) for run in runs]
+    seconds = interleaved(REPEATS, *measures)
+    bare, ddim, ddim_peer, noisy, noisy_peer = (each / N_PICTURES for each in seconds)
     what, unit = f"{N_VISITS} steps, batch {N_PICTURES}", "s CPU per picture"
     return [
         Row(f"DDIM: {what}, against diffusers' loop", ddim, ddim_peer, unit, 1.0),
@@ -101,18 +100,6 @@ def passes(denoiser: Denoiser) -> None:
 def _course(denoiser: Denoiser) -> tuple[ddpm.Schedule, NDArray[np.int64]]:
     n_times = denoiser.config.n_times
     return ddpm.su(n_times, denoiser.config.last), visited_times(n_times, N_VISITS)
-
-
-def _cpu(run: Callable[[], Any]) -> Callable[[], float]:
-    """Return a function that runs once and returns the CPU seconds of this process."""
-    run()  # warm up: imports, threads, pages
-
-    def measure() -> float:
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-
-    return measure
 
 
 if __name__ == "__main__":
