@@ -18,7 +18,6 @@ Source: Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter 2017, arXiv 1706.0
 Landau 1982, J. Multivariate Analysis 12(3), 450-455 (the formula).
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models import weights
 
 Array = NDArray[np.float64]
 
@@ -108,13 +107,7 @@ def save(reader: Reader, path: Path, facts: Mapping[str, Any]) -> None:
         path: A safetensors file; its folder must exist.
         facts: JSON values, for instance steps, seed, data, classes.
     """
-    weights = {
-        name: value.detach().to(torch.float16).contiguous()
-        for name, value in reader.state_dict().items()
-    }
-    told = {"n_classes": reader.n_classes, **facts}
-    save_file(weights, path, {FACTS: json.dumps(told)})  # one entry: their order is not kept
-    path.chmod(0o644)  # the library makes it private
+    weights.save(reader, path, FACTS, {"n_classes": reader.n_classes, **facts})
 
 
 def load(path: Path) -> tuple[Reader, dict[str, Any]]:
@@ -123,12 +116,10 @@ def load(path: Path) -> tuple[Reader, dict[str, Any]]:
     Raises:
         ValueError: If the file holds no reader of this module.
     """
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}
+    values, facts = weights.load(path, FACTS)
     try:
         reader = Reader(facts.pop("n_classes"))
-        reader.load_state_dict(weights)
+        reader.load_state_dict(values)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} holds no reader of this project: {error}") from error
     return reader.eval().requires_grad_(False), facts

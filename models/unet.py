@@ -20,7 +20,6 @@ Ho, Jain and Abbeel 2020, arXiv 2006.11239 (U-Net); Salimans and Ho 2022, arXiv 
 their v); Ho and Salimans 2022, arXiv 2207.12598 (guidance).
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -30,10 +29,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models import weights
 
 Array = NDArray[np.float64]
 Picture = NDArray[np.float32]
@@ -200,13 +199,7 @@ def save(network: UNet, path: Path, facts: Mapping[str, Any]) -> None:
         path: A safetensors file; its folder must exist.
         facts: JSON values, for instance steps, seed, data, classes.
     """
-    weights = {
-        name: value.detach().to(torch.float16).contiguous()
-        for name, value in network.state_dict().items()
-    }
-    told = {"config": asdict(network.config), **facts}
-    save_file(weights, path, {FACTS: json.dumps(told)})  # one entry: their order is not kept
-    path.chmod(0o644)  # the library makes it private
+    weights.save(network, path, FACTS, {"config": asdict(network.config), **facts})
 
 
 def load(path: Path) -> tuple[UNet, dict[str, Any]]:
@@ -215,12 +208,10 @@ def load(path: Path) -> tuple[UNet, dict[str, Any]]:
     Raises:
         ValueError: If the file holds no network of this module.
     """
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}
+    values, facts = weights.load(path, FACTS)
     try:
         network = UNet(Config(**facts.pop("config")))
-        network.load_state_dict(weights)
+        network.load_state_dict(values)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path.name} holds no U-Net of this project: {error}") from error
     return network.eval().requires_grad_(False), facts
