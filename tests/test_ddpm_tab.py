@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from demos.controls import InputError
+from demos.ddpm._denoising import PANEL as DENOISING
 from demos.ddpm._exact import PANEL as EXACT
 from demos.ddpm._latents import PANEL as LATENTS
 from demos.ddpm._noising import PANEL as NOISING
@@ -351,3 +352,13 @@ def test_too_much_work_is_refused_with_its_size():
     values = {"task": "interpolate", "n_between": 17, "n_pictures": 12, "n_visits": 200}
     with pytest.raises(InputError, match="32"):
         LATENTS.first(LATENTS.check(values))
+
+
+# --- denoising ------------------------------------------------------------------------------------
+
+
+def test_the_quick_look_refuses_no_eta_that_the_run_allows():
+    """Fewer steps have a lower limit of eta; what is set is judged by the steps that are set."""
+    assert DENOISING.first(DENOISING.check({"model": "digits", "eta": 1.1})).steps
+    with pytest.raises(InputError):
+        DENOISING.first(DENOISING.check({"model": "digits", "eta": 1.5}))

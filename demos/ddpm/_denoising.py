@@ -1,7 +1,7 @@
 """Panel: pictures from noise by the trained U-Nets, step by step."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -119,13 +119,12 @@ def denoising(
         made = hub_engine(hub)
         size = max(1.0, int(np.prod(made.shape)) / HUB_PIXELS)
     else:
-        _plan(schedule_of(model), wish, n_visits)  # says at once what is wrong
+        _plan(schedule_of(model), wish)  # says at once what is wrong
         _refuse(wish, 1.0)
         yield _quick(wish)
         made, size = engine(model), 1.0
     _refuse(wish, size)
-    plan = _plan(made.schedule, wish, n_visits)
-    run = _Run(wish, made, plan, n_pictures)
+    run = _Run(wish, made)
     every = max(1, n_visits // 60)
     for state in run.states():
         if state.index % every == 0 and state.index < n_visits:
@@ -144,10 +143,10 @@ def _refuse(wish: _Wish, size: float) -> None:
     )
 
 
-def _plan(schedule: Schedule, wish: _Wish, n_visits: int) -> Plan:
-    if n_visits > schedule.n_steps:
-        raise InputError(W("ddpm.error_visits", given=n_visits, limit=schedule.n_steps))
-    times = visited_times(schedule.n_steps, n_visits, wish.spacing)
+def _plan(schedule: Schedule, wish: _Wish) -> Plan:
+    if wish.n_visits > schedule.n_steps:
+        raise InputError(W("ddpm.error_visits", given=wish.n_visits, limit=schedule.n_steps))
+    times = visited_times(schedule.n_steps, wish.n_visits, wish.spacing)
     return ddpm_samplers.make_plan(schedule, times, make_rule(schedule, times, wish.rule, wish.eta))
 
 
@@ -167,17 +166,16 @@ def _waiting(wish: _Wish) -> View:
 
 def _quick(wish: _Wish) -> View:
     """Return a film of few pictures in few steps, of the network and sampler chosen."""
-    n, most = QUICK
-    return _film_of(
-        wish, min(n, wish.n_pictures), min(most, wish.n_visits) if wish.n_visits < 1000 else most
-    )
+    n_pictures, n_visits = min(QUICK[0], wish.n_pictures), min(QUICK[1], wish.n_visits)
+    times = visited_times(schedule_of(wish.model).n_steps, n_visits, wish.spacing)
+    limit = ddpm_samplers.eta_limit(schedule_of(wish.model), times)  # lower for fewer steps
+    eta = min(wish.eta, limit)
+    return _film_of(replace(wish, n_pictures=n_pictures, n_visits=n_visits, eta=eta))
 
 
 @lru_cache(maxsize=32)
-def _film_of(wish: _Wish, n_pictures: int, n_visits: int) -> View:
-    made = engine(wish.model)
-    plan = _plan(made.schedule, wish, n_visits)
-    run = _Run(wish, made, plan, n_pictures)
+def _film_of(wish: _Wish) -> View:
+    run = _Run(wish, engine(wish.model))
     for _ in run.states():
         pass
     return run.end(is_quick=True)
@@ -186,10 +184,10 @@ def _film_of(wish: _Wish, n_pictures: int, n_visits: int) -> View:
 class _Run:
     """A run and what is kept of it for the pictures."""
 
-    def __init__(self, wish: _Wish, made: Engine, plan: Plan, n_pictures: int) -> None:
-        self.wish, self.made, self.plan, self.n = wish, made, plan, n_pictures
-        self.classes = wish.classes(n_pictures)
-        self.n_visits = plan.n_visits
+    def __init__(self, wish: _Wish, made: Engine) -> None:
+        self.wish, self.made, self.plan = wish, made, _plan(made.schedule, wish)
+        self.n, self.n_visits = wish.n_pictures, wish.n_visits
+        self.classes = wish.classes(self.n)
         self.film = spread(self.n_visits, FRAMES)
         self.strip = spread(self.n_visits, MOMENTS)
         self.kept: dict[int, tuple[Array, Array]] = {}
@@ -216,7 +214,8 @@ class _Run:
 
     def _sample(self, n: int) -> Iterator[State]:
         noises = ddpm_samplers.noise_streams(self.wish.seed, n, self.made.shape, np.float32)
-        denoiser = self.made.denoiser(None if self.classes is None else self.classes[:n], self.g)
+        classes = None if self.classes is None else self.classes[:n]
+        denoiser = self.made.denoiser(classes, self.wish.guidance)
         return ddpm_samplers.sample(
             self.plan,
             denoiser,
@@ -226,11 +225,6 @@ class _Run:
             clip=1.0 if self.wish.clip else None,
             rederive_eps=True,  # else DDIM with guidance breaks the strokes
         )
-
-    @property
-    def g(self) -> float:
-        """Guidance."""
-        return self.wish.guidance
 
     def moment(self, state: State) -> View:
         """Return the view on the way."""
