@@ -3,7 +3,6 @@
 Importing this module does not import torch; asking for a network does.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from models import ddpm
-from models.ddpm import Array, Denoiser, Schedule, one_of
+from models import ddpm, threads
+from models.checks import one_of
+from models.ddpm import Array, Denoiser, Schedule
 from models.hub import resolve
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "ddpm"
 NETWORKS = ("hanzi", "digits")
 CLASSES = {"hanzi": 2, "digits": 10}
-THREADS = max(1, (os.cpu_count() or 1) // 2)  # of torch: one visitor leaves room for the others
 _kept: dict[str, "unet.Denoiser"] = {}
 _lock = Lock()
 
@@ -55,7 +54,7 @@ def network(name: str) -> "unet.Denoiser":
     one_of("name", name, NETWORKS)
     with _lock:
         if name not in _kept:
-            _bound_threads()
+            threads.bound()
             from models.unet import Denoiser
 
             _kept[name] = Denoiser.load(FOLDER / f"{name}.safetensors")
@@ -70,16 +69,10 @@ def reader(name: str) -> "Reader":
         ValueError: If the name is not one of `NETWORKS`.
     """
     one_of("name", name, NETWORKS)
-    _bound_threads()
+    threads.bound()
     from models.reader import load
 
     return load(FOLDER / f"reader_{name}.safetensors")[0]
-
-
-def _bound_threads() -> None:
-    import torch
-
-    torch.set_num_threads(THREADS)
 
 
 def schedule_of(name: str) -> Schedule:
@@ -111,7 +104,7 @@ def hub_engine(name: str) -> Engine:
     Raises:
         HubError: It cannot be had or read; see `models.hub` and `models.hub_unet`.
     """
-    _bound_threads()
+    threads.bound()
     from models.hub_unet import MAX_BYTES, PATTERNS, load_pipeline
 
     trained = load_pipeline(resolve(name, patterns=PATTERNS, most_bytes=MAX_BYTES))

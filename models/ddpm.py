@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import one_of
+
 Floats = NDArray[np.float64]
 Array = NDArray[Any]  # float64, or float32 for pictures: what comes in goes out
 Denoiser = Callable[[Any, int], Any]  # (x_t, t) to a prediction of the same shape
@@ -74,17 +76,6 @@ def number(name: str, value: Any, low: float, high: float, is_open: bool = False
         ends = f"({low:g}, {high:g})" if is_open else f"[{low:g}, {high:g}]"
         raise ValueError(f"{name} must be a finite number in {ends}, got {value!r}")
     return float(value)
-
-
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Return a choice.
-
-    Raises:
-        ValueError: If the value is not among those allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-    return str(value)
 
 
 def as_floats(name: str, values: ArrayLike) -> Array:

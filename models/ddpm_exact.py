@@ -26,6 +26,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from models.checks import one_of
 from models.ddpm import (
     Array,
     Denoiser,
@@ -35,7 +36,6 @@ from models.ddpm import (
     as_step,
     level_variance,
     number,
-    one_of,
     whole_number,
 )
 from models.ddpm_samplers import PREDICTIONS, Plan, Rule, eta_limit, make_plan, visited_times

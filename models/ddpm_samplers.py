@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import one_of
 from models.ddpm import (
     SIGMAS,
     Array,
@@ -39,7 +40,6 @@ from models.ddpm import (
     as_floats,
     as_step,
     number,
-    one_of,
     sigma,
     transition,
     whole_number,
