@@ -20,11 +20,17 @@ def save(network: nn.Module, path: Path, entry: str, told: Mapping[str, Any]) ->
         entry: Name of the entry; a single one, since the order of several is not kept.
         told: JSON values.
     """
-    weights = {
-        name: value.detach().to(torch.float16).contiguous()
-        for name, value in network.state_dict().items()
+    save_tensors(network.state_dict(), path, entry, told)
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, entry: str, told: Mapping[str, Any]
+) -> None:
+    """Write tensors by name as `save` writes those of a network."""
+    halves = {
+        name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()
     }
-    save_file(weights, path, {entry: json.dumps(told)})
+    save_file(halves, path, {entry: json.dumps(told)})
     path.chmod(0o644)  # the library makes it private
 
 
