@@ -238,6 +238,7 @@ window.ssp = (() => {
       this.drawDetails();
       this.caption.textContent = this.view.say(this.view.caption);
       this.extra.innerHTML = this.view.html();
+      this.view.html_first ? this.figures.before(this.extra) : this.figures.after(this.extra);
       this.drawPlayer();
       plotly.then(() => this.drawFigures());
     }

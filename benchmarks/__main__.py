@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.common import table
 
-ALL = ("start", "live", "page", "jl", "hippo", "sgd", "ddpm")
+ALL = ("start", "live", "page", "jl", "hippo", "sgd", "ddpm", "ner")
 
 
 def main() -> None:

@@ -1,6 +1,14 @@
 """The tabs, in reading order: the only list of methods in the project."""
 
-from demos import ddpm, hippo, jl, powers, rope, sgd
+from demos import ddpm, hippo, jl, ner, powers, rope, sgd
 from demos.panel import Demo
 
-DEMOS: tuple[Demo, ...] = (rope.DEMO, ddpm.DEMO, hippo.DEMO, jl.DEMO, sgd.DEMO, powers.DEMO)
+DEMOS: tuple[Demo, ...] = (
+    rope.DEMO,
+    ner.DEMO,
+    ddpm.DEMO,
+    hippo.DEMO,
+    jl.DEMO,
+    sgd.DEMO,
+    powers.DEMO,
+)

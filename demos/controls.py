@@ -6,6 +6,7 @@ any JSON sent to the API, text from a link) into the value the panel receives, o
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from models.hub import HubError
 from models.tables import TableError, read_table
 
 MAX_TEXT = 400
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: JSON may hold it, no link can
 
 
 class InputError(ValueError):
@@ -327,11 +329,12 @@ class Text(Control):
     rule: str = "frame.domain_text"
 
     def check(self, field: Word, value: Any) -> str:
-        """Return the text."""
+        """Return the text; half a character becomes U+FFFD."""
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str) or len(value) > self.length:
             raise self.refuse(field, value)
+        value = _SURROGATE.sub("\ufffd", value)
         try:
             if self.parse:
                 self.parse(value)

@@ -121,6 +121,7 @@ class View:
         readings: Theory beside measurement, in reading order.
         table: The numbers behind the picture: columns of equal length by name.
         html: Small HTML as parts; plain strings are markup, Words are escaped when drawn.
+        html_first: Whether the HTML stands above the figures instead of under them.
         notes: Warnings and remarks that belong to this picture.
         unused: Parameters without influence on this view; their controls are put away.
         progress: Share of long work done, 0 to 1; ``None`` for a finished view.
@@ -134,6 +135,7 @@ class View:
     readings: Sequence[Reading] = ()
     table: Table = field(default_factory=dict)
     html: Sequence[str | Word] = ()
+    html_first: bool = False
     notes: Sequence[Word] = ()
     unused: frozenset[str] = frozenset()
     progress: float | None = None
@@ -281,6 +283,7 @@ def page(view: View, tab: str, **more: Any) -> dict[str, Any]:
         "caption": packer.pack(view.caption),
         "notes": packer.pack(list(view.notes)),
         "html": "".join(packer.pack(part) for part in view.html),
+        "html_first": view.html_first,
         "readings": [_page_reading(reading, packer) for reading in view.readings],
         "table": [
             {"name": name, "label": packer.pack(column_word(tab, name)), "values": values}

@@ -577,6 +577,8 @@ def test_pairs_equal_the_relations_of_entities(spans):
 def test_a_repeated_span_does_not_nest():
     assert not gp.is_nested([(1, 2), (1, 2)]) and not gp.is_nested([])
     assert gp.nested_pairs([(1, 2), (1, 2), (0, 2)]) == [((1, 2), (0, 2))]
+    assert gp.is_nested([(1, 2), (0, 2)]) and gp.is_nested([(1, 2), (1, 3)])
+    assert not gp.is_nested([(0, 2), (1, 3), (3, 5)])
 
 
 # --- The separable scorer -------------------------------------------------------------------------

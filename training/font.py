@@ -2,7 +2,8 @@
 
 The font stands last in the page's list of fonts, so a browser fetches it only where no Chinese
 font is installed. It holds the 3755 characters of GB 2312 level 1, Chinese punctuation, the Latin
-and mathematical signs that our words use, and whatever else stands in the word tables.
+and mathematical signs that our words use, whatever else stands in the word tables, and the
+Chinese characters of the texts we ship.
 
 Beside it, ``playground-sans-sc.txt`` lists its characters, for the tests.
 
@@ -18,7 +19,9 @@ from pathlib import Path
 
 from demos.words import LANGUAGES, TEXT
 
-OUT = Path(__file__).resolve().parent.parent / "assets" / "playground-sans-sc.woff2"
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "assets" / "playground-sans-sc.woff2"
+TEXTS = ("assets/ner/*.txt", "assets/similarity/*.*", "models/*.py")  # whose Chinese is shown
 PUNCTUATION = (
     "　、。〈〉《》「」『』【】〔〕…—～‘’“”！（），．／：；＜＝＞？［］｛｜｝￥"
     "％＋－·×÷≤≥≈≠∞√∑∏∫∂∈∪∩→←↑↓⇒✓✗–−°′″αβγδεζηθι"
@@ -34,8 +37,16 @@ def characters() -> set[str]:
         for column in range(0xA1, 0xFF if row < 0xD7 else 0xFA)
     }
     words = {char for lang in LANGUAGES for word in TEXT[lang].values() for char in word}
+    files = (file for pattern in TEXTS for file in ROOT.glob(pattern))
+    shipped = {
+        char
+        for file in files
+        if file.suffix in (".txt", ".csv", ".py")
+        for char in file.read_text(encoding="utf-8")
+        if "\u3400" <= char <= "\u9fff"
+    }
     ascii_signs = {chr(code) for code in range(0x20, 0x7F)}
-    return level_one | words | ascii_signs | set(PUNCTUATION)
+    return level_one | words | shipped | ascii_signs | set(PUNCTUATION)
 
 
 def main() -> None:
