@@ -334,15 +334,15 @@ class Text(Control):
             value = str(value)
         if not isinstance(value, str) or len(value) > self.length:
             raise self.refuse(field, value)
-        value = _SURROGATE.sub("\ufffd", value)
+        text = _SURROGATE.sub("\ufffd", value)
         try:
             if self.parse:
-                self.parse(value)
+                self.parse(text)
         except InputError:
             raise
         except ValueError:
             raise self.refuse(field, value) from None
-        return value
+        return text
 
     def domain(self) -> Word:
         """Return the rule in words."""

@@ -117,7 +117,8 @@ class Site:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        given = scope.get("query_string", b"").decode("latin-1")
+        query = dict(parse_qsl(given, keep_blank_values=True))  # an empty text is a value
         page = await self._shell(scope, receive, headers)
         if page is None or "deep_link" in query:
             return await self.app(scope, receive, send)

@@ -35,7 +35,7 @@ def trained(network, rank=2, **options):
     with torch.no_grad():
         for value in adapted.parameters():
             if value.requires_grad:
-                value += 0.05 * torch.randn_like(value)
+                value.add_(0.05 * torch.randn_like(value))
     return adapted
 
 

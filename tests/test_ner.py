@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,12 +79,18 @@ def test_scores_are_the_formula_on_the_hidden_states(kind):
     marked = ner.mark(text, "nested", kind)
     _, h = ner.hidden(text, "zh")
     head = ner.reader("zh").heads["nested", kind]
-    layers = [(one.weight.double().numpy().T, one.bias.double().numpy()) for one in head.children()]
+    layers: Any = [
+        (one.get_parameter("weight").double().numpy().T, one.get_parameter("bias").double().numpy())
+        for one in head.children()
+    ]
     rope = not kind.endswith("bare")
+    states: Any = h.astype(float)
     if kind.startswith("egp"):
-        exact = global_pointer.efficient(h.astype(float), *layers[0], *layers[1], rope)
+        given: Any = (states, *layers[0], *layers[1], rope)
+        exact = global_pointer.efficient(*given)
     else:
-        exact = global_pointer.global_pointer(h.astype(float), *layers[0], ner_heads.HEAD_DIM, rope)
+        given = (states, *layers[0], ner_heads.HEAD_DIM, rope)
+        exact = global_pointer.global_pointer(*given)
     seen = np.isfinite(marked.matrix)
     # single precision in the network: 1e-6 of scores of some tens
     np.testing.assert_allclose(marked.matrix[seen], exact[seen], rtol=1e-4, atol=1e-3)
@@ -98,7 +105,8 @@ def test_entities_are_the_cells_above_the_threshold():
             (int(kind), int(i), int(j)) for kind, i, j in np.argwhere(marked.matrix > threshold)
         }
         found = marked.entities(threshold)
-        assert {(marked.types.index(e.label), *marked.cell(e.start, e.end)) for e in found} == cells
+        places = {(e.label, marked.cell(e.start, e.end)) for e in found}
+        assert places == {(marked.types[kind], (i, j)) for kind, i, j in cells}
         assert found == sorted(found, key=lambda e: (e.start, -e.end, e.label))
         assert all(e.score is not None and e.score > threshold for e in found)
     assert marked.cell(0, 1000) is None and marked.cell(-1, 0) is None

@@ -1,6 +1,7 @@
 """The heads as networks: the numbers of the mathematics in NumPy, and of transformers' RoPE."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from models.ner_heads import CRF, Efficient, GlobalPointer, make, masked, rotate
 
 D, N, M, HEAD_DIM = 12, 7, 3, 8
 # float32 against float64: a few units of 1e-7 times sums of some tens of terms
-ROUNDING = {"rtol": 2e-5, "atol": 2e-5}
+ROUNDING: Any = {"rtol": 2e-5, "atol": 2e-5}
 
 
 @pytest.fixture
@@ -51,9 +52,10 @@ def test_rope_is_that_of_roformer():
 def test_global_pointer_is_the_formula(h, rope):
     head = seeded(lambda: GlobalPointer(D, M, rope, HEAD_DIM))
     scores = head(h, MASK).detach().numpy()
+    weight, bias = numpy(head.dense)
     for row, n in ((0, N), (1, 4)):
         exact = global_pointer.global_pointer(
-            h[row, :n].double().numpy(), *numpy(head.dense), HEAD_DIM, rope
+            h[row, :n].double().numpy(), weight, bias, HEAD_DIM, rope
         )
         upper = np.triu(np.ones((n, n), bool))
         np.testing.assert_allclose(scores[row, :, :n, :n][:, upper], exact[:, upper], **ROUNDING)
@@ -63,12 +65,12 @@ def test_global_pointer_is_the_formula(h, rope):
 @pytest.mark.parametrize("rope", [True, False])
 def test_efficient_is_the_formula(h, rope):
     head = seeded(lambda: Efficient(D, M, rope, HEAD_DIM))
-    layers = (*numpy(head.dense), *numpy(head.bias))
-    exact = global_pointer.efficient(h[0].double().numpy(), *layers, rope)
+    given: Any = (h[0].double().numpy(), *numpy(head.dense), *numpy(head.bias), rope)
+    exact = global_pointer.efficient(*given)
     upper = np.triu(np.ones((N, N), bool))
     scores = head(h, MASK).detach().numpy()
     np.testing.assert_allclose(scores[0][:, upper], exact[:, upper], **ROUNDING)
-    parts = global_pointer.efficient_parts(h[0].double().numpy(), *layers, rope)
+    parts = global_pointer.efficient_parts(*given)
     for ours, theirs in zip(head.parts(h), parts, strict=True):
         np.testing.assert_allclose(ours[0].detach().numpy(), theirs, **ROUNDING)
 
@@ -119,6 +121,7 @@ def test_loss_has_the_gradient_of_the_formula():
     positive = torch.from_numpy(rng.random((1, 1, N, N)) < 0.2)
     zlpr(scores, positive).sum().backward()
     exact = global_pointer.zlpr_gradient(scores.detach().numpy(), positive.numpy())
+    assert scores.grad is not None
     np.testing.assert_allclose(scores.grad.numpy(), exact, rtol=0, atol=1e-12)
 
 
@@ -127,7 +130,7 @@ def test_loss_is_finite_far_out():
     positive = torch.tensor([[[[True, False], [False, False]]]])
     loss = zlpr(scores, positive).sum()
     loss.backward()
-    assert loss.item() == 0 and torch.isfinite(scores.grad).all()
+    assert loss.item() == 0 and scores.grad is not None and torch.isfinite(scores.grad).all()
 
 
 def test_crf_loss_is_the_forward_algorithm(h):

@@ -334,8 +334,7 @@ def _score(gold: Collection[Span], found: Collection[Span]) -> Score:
 def _total(curve: Mapping[str, Any], side: str) -> Score:
     """Return the counts of one side, added over all bulletins."""
     n_gold, n_found, n_right = (
-        int(curve[name].sum())
-        for name in ("rope_places", FOUND[side], RIGHT[side])
+        int(curve[name].sum()) for name in ("rope_places", FOUND[side], RIGHT[side])
     )
     return Score(n_gold, n_found, n_right)
 
@@ -629,12 +628,7 @@ PANEL = Panel(
     (
         Preset(
             "bulletin",
-            {
-                "text": EXAMPLES["weather"],
-                "source": "bulletin",
-                "places": 12,
-                "switch": "trained",
-            },
+            {"text": EXAMPLES["weather"], "source": "bulletin", "places": 12, "switch": "trained"},
         ),
         Preset(
             "letters",
