@@ -37,6 +37,14 @@ def test_chinese_uses_chinese_punctuation():
     assert not wrong
 
 
+def test_formulas_hold_chinese_only_as_text():
+    """KaTeX warns of anything else."""
+    for key, word in TEXT["zh"].items():
+        for formula in re.findall(r"\$\$.+?\$\$|\$.+?\$", word, re.S):
+            bare = re.sub(r"\\(text|mathrm|operatorname)\{[^}]*\}", "", formula)
+            assert not re.search(r"[\u3000-\u9fff\uff00-\uffef]", bare), (key, formula)
+
+
 def test_english_has_no_chinese_but_names():
     allowed = {"frame.ui_tagline"}
     found = {k for k, w in TEXT["en"].items() if re.search(CJK, w)} - allowed

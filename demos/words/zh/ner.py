@@ -185,7 +185,7 @@ WORDS = {
     # === rope ===
     "rope_title": "RoPE 的有无",
     "rope_lead": "如果打分时不知道首尾之间的距离，那么即使每个首、每个尾都认对了，也会把任意的首与任意的尾配成一对。RoPE 把距离写进了分数。这里把有 RoPE 的打分头与没有的并排比较。",
-    "rope_math": "从 $i$ 到 $j$ 的片段得分为 $s(i,j)=(R_iq_i)^\\top(R_jk_j)/\\sqrt d=q_i^\\top R_{j-i}k_j/\\sqrt d$：旋转之后，它对位置的了解就是 $j-i$，也仅此而已；取 $R=I$ 则对距离一无所知。假如打分头认对了所有的首和尾，此外什么都不知道，那么在含 $n$ 个互不相交的同类实体的文本里，它会找出\n\n$$\\frac{n(n+1)}2\\ \\text{个片段，其中}\\ n\\ \\text{个正确}：\\qquad P=\\frac2{n+1},\\quad R=1,\\quad F_1=\\frac4{n+3}。$$\n\n对角线始终不变，因为 $R_0=I$。[原文](https://kexue.fm/archives/8373)报告在一个中文数据集上相差 30 多个百分点的 $F_1$，其编码器用的是绝对位置（[论文](https://arxiv.org/abs/2208.03054)）。",
+    "rope_math": "从 $i$ 到 $j$ 的片段得分为 $s(i,j)=(R_iq_i)^\\top(R_jk_j)/\\sqrt d=q_i^\\top R_{j-i}k_j/\\sqrt d$：旋转之后，它对位置的了解就是 $j-i$，也仅此而已；取 $R=I$ 则对距离一无所知。假如打分头认对了所有的首和尾，此外什么都不知道，那么在含 $n$ 个互不相交的同类实体的文本里，它会找出\n\n$$\\frac{n(n+1)}2\\ \\text{个片段，其中}\\ n\\ \\text{个正确：}\\qquad P=\\frac2{n+1},\\quad R=1,\\quad F_1=\\frac4{n+3}\\text{。}$$\n\n对角线始终不变，因为 $R_0=I$。[原文](https://kexue.fm/archives/8373)报告在一个中文数据集上相差 30 多个百分点的 $F_1$，其编码器用的是绝对位置（[论文](https://arxiv.org/abs/2208.03054)）。",
     "rope_source": "读什么",
     "rope_source_own": "上面的文本",
     "rope_source_bulletin": "n 个城市的天气预报",
