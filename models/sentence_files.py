@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tables import TableError, _decoded
+from models.tables import TableError, decoded
 
 MOST_CHARACTERS = 400  # of a sentence
 MOST_BYTES = 4_000_000
@@ -145,7 +145,7 @@ def _text(path: str | os.PathLike[str]) -> str:
         size = os.fstat(file.fileno()).st_size
         if size > MOST_BYTES:
             raise TableError("too_large", what="bytes", found=size, limit=MOST_BYTES)
-        return _decoded(file.read())
+        return decoded(file.read())
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:

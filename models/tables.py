@@ -107,7 +107,7 @@ def _read_text(raw: bytes, limits: Limits) -> Table:
     lines: array[int] = array("l")  # the line of each row, for messages
     names: tuple[str, ...] = ()
     width = n_skipped = 0
-    for line, row, decimal_comma in _rows(_decoded(raw)):
+    for line, row, decimal_comma in _rows(decoded(raw)):
         if not any(row) or row[0].startswith("#"):
             n_skipped += 1
             continue
@@ -129,7 +129,12 @@ def _read_text(raw: bytes, limits: Limits) -> Table:
     return Table(_finite(values, lines), names, n_skipped)
 
 
-def _decoded(raw: bytes) -> str:
+def decoded(raw: bytes) -> str:
+    """Return the text of a file: UTF-8 with or without a mark, UTF-16 with one, or GB 18030.
+
+    Raises:
+        TableError: The bytes are those of a known other kind, or no text of these encodings.
+    """
     if raw.startswith((b"\x93NUMPY", b"PK\x03\x04", b"%PDF")):
         raise TableError("unknown_type", found="npy, zip, xlsx or pdf under another name")
     wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))

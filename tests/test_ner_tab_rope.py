@@ -19,7 +19,8 @@ EDGE_TEXTS = ["", "   ", "\n\t", "x", "王", "😀", "<b>&amp;</b>", "\u202eabc"
 
 
 def seen(**values):
-    return PANEL.first(PANEL.check(values))
+    """The view of Efficient GlobalPointer trained twice, unless told otherwise."""
+    return PANEL.first(PANEL.check({"family": "egp", "switch": "trained", **values}))
 
 
 def readings(view):

@@ -174,6 +174,8 @@ def _own_table(rows: list[dict[str, str]]) -> list[str | Word]:
 def _own_cell(name: str, value: str) -> str | Word:
     if name in ("set", "head"):
         return W(f"ner.types_{value}" if name == "set" else f"ner.head_{value}")
+    if name in ("texts", "entities"):
+        return value
     if not value:
         return "–"
     number = float(value)

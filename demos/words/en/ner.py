@@ -513,6 +513,8 @@ WORDS = {
     "compare_note_no_table": "The figures of our own heads are not there yet.",
     "compare_own_set": "set",
     "compare_own_head": "head",
+    "compare_own_texts": "texts",
+    "compare_own_entities": "entities",
     "compare_own_precision": "precision, %",
     "compare_own_recall": "recall, %",
     "compare_own_f1": "F1, %",

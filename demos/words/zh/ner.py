@@ -513,6 +513,8 @@ WORDS = {
     "compare_note_no_table": "我们自己训练的打分头的数字尚未给出。",
     "compare_own_set": "数据集",
     "compare_own_head": "打分头",
+    "compare_own_texts": "文本数",
+    "compare_own_entities": "实体数",
     "compare_own_precision": "精确率（%）",
     "compare_own_recall": "召回率（%）",
     "compare_own_f1": "F1（%）",
