@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.common import table
 
-ALL = ("start", "live", "page", "jl", "hippo", "sgd", "ddpm", "ner")
+ALL = ("start", "live", "page", "jl", "hippo", "sgd", "ddpm", "ner", "similarity")
 
 
 def main() -> None:

@@ -343,7 +343,7 @@ def _component(frame: Frame, panel: Panel, name: str, control: Control) -> Any:
     elif isinstance(control, Flag):
         component = gr.Checkbox(**common)
     elif isinstance(control, Upload):
-        component = gr.File(file_types=list(control.suffixes), height=96, **common)
+        component = gr.File(file_types=list(control.suffixes), height=118, **common)
     elif isinstance(control, Text):
         component = gr.Textbox(
             lines=control.lines,
