@@ -21,8 +21,7 @@ scorer, the closed forms at zero scores and the additive test: derived here.
 
 import math
 import sys
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +32,6 @@ from models.rope import whole_number
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Span = tuple[int, int]  # start, end
-Found = tuple[int, int, int, float]  # type, start, end, score
 
 BASE = 10_000.0
 FOUND = np.dtype([("type", np.int64), ("start", np.int64), ("end", np.int64), ("score", "f8")])
@@ -455,71 +453,6 @@ def decode(scores: ArrayLike, threshold: float = 0.0) -> NDArray[np.void]:
     return found
 
 
-def flat(entities: Iterable[Found]) -> list[Found]:
-    """Keep entities by falling score, each if it overlaps none kept before, whatever its type.
-
-    Of equal scores the left, then the longer, then the lower type goes first. Not part of the
-    method, which keeps all; for showing what a flat tagger could hold.
-
-    Args:
-        entities: (type, start, end, score), e.g. from `decode`.
-
-    Returns:
-        The kept ones as tuples, from left to right.
-
-    Raises:
-        ValueError: If an entity has not 0 <= start <= end or its score is NaN.
-    """
-    listed = [
-        (int(kind), *_span((start, end)), float(score)) for kind, start, end, score in entities
-    ]
-    if any(math.isnan(score) for *_, score in listed):
-        raise ValueError("every score must be a number, got NaN")
-    taken = bytearray(max((end for _, _, end, _ in listed), default=-1) + 1)
-    kept = []
-    for entity in sorted(listed, key=lambda e: (-e[3], e[1], -e[2], e[0])):
-        _, start, end, _ = entity
-        if not any(taken[start : end + 1]):
-            taken[start : end + 1] = b"\x01" * (end + 1 - start)
-            kept.append(entity)
-    return sorted(kept, key=lambda e: e[1])
-
-
-def nested_pairs(spans: Collection[Span]) -> list[tuple[Span, Span]]:
-    """Return every (inner, outer) where inner lies within outer and is not equal to it, sorted.
-
-    Args:
-        spans: (start, end), inclusive; types and repetitions do not matter.
-
-    Raises:
-        ValueError: If a span has not 0 <= start <= end.
-    """
-    return sorted((b, a) for a, b in _overlapping(spans) if b[1] <= a[1])
-
-
-def crossing_pairs(spans: Collection[Span]) -> list[tuple[Span, Span]]:
-    """Return every (left, right) that share tokens while each has some of its own, sorted.
-
-    Args:
-        spans: As `nested_pairs`.
-
-    Raises:
-        ValueError: As `nested_pairs`.
-    """
-    return sorted((a, b) for a, b in _overlapping(spans) if b[1] > a[1])
-
-
-def is_nested(spans: Collection[Span]) -> bool:
-    """Say whether some span lies within a different one; n log n, no pairs listed.
-
-    Raises:
-        ValueError: As `nested_pairs`.
-    """
-    ends = [end for _, end in _outer_first(spans)]
-    reach = np.maximum.accumulate(ends) if ends else np.empty(0)
-    return bool((np.asarray(ends)[1:] <= reach[:-1]).any())
-
-
 # --- Counts and the separable scorer --------------------------------------------------------------
 
 
@@ -616,26 +549,6 @@ def _log_one_plus(exponents: Floats) -> tuple[Floats, Floats]:
     weights = np.exp(shifted)
     excess = weights.sum(axis=(-2, -1), keepdims=True) + np.expm1(-top)  # small sums keep digits
     return np.asarray((np.log1p(excess) + top).squeeze((-2, -1))), weights / (1 + excess)
-
-
-def _overlapping(spans: Collection[Span]) -> Iterator[tuple[Span, Span]]:
-    """Yield pairs (a, b) that share tokens, a before b from left to right, the longer first."""
-    order = _outer_first(spans)
-    starts = [start for start, _ in order]
-    for index, a in enumerate(order):
-        for b in order[index + 1 : bisect_right(starts, a[1])]:
-            yield a, b
-
-
-def _outer_first(spans: Collection[Span]) -> list[Span]:
-    return sorted({_span(span) for span in spans}, key=lambda span: (span[0], -span[1]))
-
-
-def _span(span: Span) -> Span:
-    start, end = span
-    if not 0 <= start <= end:
-        raise ValueError(f"a span needs 0 <= start <= end, got {start}, {end}")
-    return int(start), int(end)
 
 
 def _head_dim(value: int, name: str = "head_dim") -> int:

@@ -18,7 +18,6 @@ from hypothesis.extra.numpy import arrays
 
 from models import global_pointer as gp
 from models.ner_heads import Efficient, GlobalPointer
-from models.spans import Entity, flat_best, nested, relation
 
 fast = settings(deadline=None, max_examples=50, derandomize=True)
 numbers = st.floats(-30, 30, allow_subnormal=False)
@@ -35,12 +34,6 @@ def labelled(draw):
 def gradient_of(x: torch.Tensor) -> Any:
     assert x.grad is not None
     return x.grad.numpy().copy()
-
-
-spans_of_text = st.sets(
-    st.tuples(st.integers(0, 9), st.integers(0, 9)).map(lambda pair: (min(pair), max(pair))),
-    max_size=12,
-)
 
 
 def example(rope=True):
@@ -545,42 +538,6 @@ def test_decode_of_little():
     assert len(gp.decode(below)) == 3
 
 
-@fast
-@given(spans_of_text, st.randoms(use_true_random=False))
-def test_flat_equals_that_of_entities(spans, random):
-    scored = [(random.randrange(3), *span, random.randrange(4) / 2) for span in sorted(spans)]
-    kept = gp.flat(scored)
-    wanted = flat_best(Entity(start, end, str(kind), score) for kind, start, end, score in scored)
-    assert [(str(kind), i, j, s) for kind, i, j, s in kept] == [
-        (e.label, e.start, e.end, e.score) for e in wanted
-    ]
-
-
-def test_flat_of_decoded():
-    kept = gp.flat(gp.decode(example()[None]))
-    assert [entity[1:3] for entity in kept] == [(0, 0), (2, 3), (4, 4)]
-    assert gp.flat([]) == []
-
-
-@fast
-@given(spans_of_text)
-def test_pairs_equal_the_relations_of_entities(spans):
-    entities = {Entity(start, end, "x") for start, end in spans}
-    pairs = [(a, b) for a, b in itertools.permutations(entities, 2)]
-    inside = sorted((a, b) for a, b in pairs if relation(a, b) == "inside")
-    crossing = sorted((a, b) for a, b in pairs if a < b and relation(a, b) == "crossing")
-    for ours, wanted in ((gp.nested_pairs(spans), inside), (gp.crossing_pairs(spans), crossing)):
-        assert ours == [((a.start, a.end), (b.start, b.end)) for a, b in wanted]
-    assert gp.is_nested(spans) == bool(inside) == bool(nested(entities))
-
-
-def test_a_repeated_span_does_not_nest():
-    assert not gp.is_nested([(1, 2), (1, 2)]) and not gp.is_nested([])
-    assert gp.nested_pairs([(1, 2), (1, 2), (0, 2)]) == [((1, 2), (0, 2))]
-    assert gp.is_nested([(1, 2), (0, 2)]) and gp.is_nested([(1, 2), (1, 3)])
-    assert not gp.is_nested([(0, 2), (1, 3), (3, 5)])
-
-
 # --- The separable scorer -------------------------------------------------------------------------
 
 
@@ -656,11 +613,6 @@ NO = np.zeros((2, 3, 3), bool)
         (lambda: gp.decode(np.zeros((0, 3, 3))), "m at least 1"),
         (lambda: gp.decode(np.zeros((1, 3, 4))), "scores must have shape"),
         (lambda: gp.decode(ZEROS + np.nan), "got NaN"),
-        (lambda: gp.flat([(0, 2, 1, 1.0)]), "0 <= start <= end"),
-        (lambda: gp.flat([(0, 1, 1, math.nan)]), "got NaN"),
-        (lambda: gp.nested_pairs([(3, 1)]), "0 <= start <= end"),
-        (lambda: gp.crossing_pairs([(-1, 1)]), "0 <= start <= end"),
-        (lambda: gp.is_nested([(3, 1)]), "0 <= start <= end"),
         (lambda: gp.parameter_counts(0, 4, 1), "D must"),
         (lambda: gp.parameter_counts(8, 3, 1), "d must be even"),
         (lambda: gp.parameter_counts(8, 0, 1), "d must"),

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOOTER, MAGIC = 48, 0xDB4775248B80FB57
-TRAILER = 5  # bytes after a block: how it is packed, check sum
 TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
     2: np.dtype("<f8"),
