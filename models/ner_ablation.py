@@ -93,10 +93,14 @@ class Opened:
     start: Floats
     end: Floats
 
-    def scores(self, rotated: bool) -> Floats:
-        """Return the scores (m, n, n), -inf below the diagonal; unrotated is R = I."""
+    def cells(self, rotated: bool) -> Floats:
+        """Return the scores (m, n, n), no cell masked; unrotated is R = I."""
         product = global_pointer.scores(self.q, self.k, rope=rotated)
-        return global_pointer.mask(product + self.start[:, :, None] + self.end[:, None, :])
+        return product + self.start[:, :, None] + self.end[:, None, :]
+
+    def scores(self, rotated: bool) -> Floats:
+        """Return `cells` with -inf below the diagonal."""
+        return global_pointer.mask(self.cells(rotated))
 
     def at_distance(self, kind: int, span: Span, distance: ArrayLike, shift: float = 0) -> Floats:
         """Return the score of one start's query and one end's key, put elsewhere.

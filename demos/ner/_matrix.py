@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from demos.words import W, Word
 from models import global_pointer as gp
 from models import ner
 from models.ner import Marked
+from models.ner_ablation import opened
 from models.ner_examples import EXAMPLES
 from models.spans import Entity
 
@@ -144,7 +145,7 @@ class _Matrix:
     @cached_property
     def again(self) -> Floats:
         """All scores by the formula in double precision, no cell masked, (m, n, n)."""
-        return _by_formula(self.text, types_of(self.text, self.types), self.network)
+        return _by_formula(self.text, types_of(self.text, self.types), self.head)
 
     @cached_property
     def network(self) -> Any:
@@ -341,16 +342,14 @@ def _upright(x: float) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": pen}
 
 
-def _by_formula(text: str, types: str, network: Any) -> Floats:
-    """Return the scores (m, n, n) from the hidden states and a head's weights, nothing masked."""
-    _, h = ner.hidden(text, ner.language_of(types))
-    if not len(h):
+@lru_cache(maxsize=16)
+def _by_formula(text: str, types: str, head: str) -> Floats:
+    """Return the scores (m, n, n) in double precision, nothing masked, read-only."""
+    if not ner.hidden(text, ner.language_of(types))[0].offsets:
         return np.empty((len(ner.TYPES[types]), 0, 0))
-    first = network.dense.weight.numpy().T, network.dense.bias.numpy()
-    if not hasattr(network, "parts"):
-        return gp.global_pointer(h, *first, network.head_dim, network.rope)
-    second = network.bias.weight.numpy().T, network.bias.bias.numpy()
-    return gp.efficient(h, *first, *second, network.rope)
+    cells = opened(text, types, head).cells(rotated=not head.endswith("bare"))
+    cells.flags.writeable = False
+    return cells
 
 
 def _loop(scores: NDArray[np.float32], threshold: float) -> int:
