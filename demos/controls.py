@@ -8,7 +8,8 @@ any JSON sent to the API, text from a link) into the value the panel receives, o
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -418,8 +419,19 @@ def table_values(field: Word, path: str) -> NDArray[np.float64]:
     Raises:
         InputError: The file is not a table of finite numbers; the sentence names the place.
     """
-    try:
+    with file_problems(field):
         return read_table(path).values
+
+
+@contextmanager
+def file_problems(field: Word) -> Iterator[None]:
+    """Tell the visitor what is wrong with an uploaded file that is read inside.
+
+    Raises:
+        InputError: It is no table of the kind wanted, or it is gone.
+    """
+    try:
+        yield
     except TableError as error:
         raise InputError(W(f"frame.table_{error.code}", field=field, **error.details)) from None
     except OSError:

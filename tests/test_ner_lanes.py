@@ -20,11 +20,9 @@ from demos.ner._common import (
     NAME_PARTS,
     annotated,
     drawable,
-    literal,
     span_word,
-    verbatim,
 )
-from demos.words import Word
+from demos.words import Word, literal, verbatim
 from models.spans import Entity, depth
 
 TYPES = ("PER", "LOC", "my <own> type §0§", "x\"y'&amp;")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from demos.controls import Choice, InputError
-from demos.ner._common import annotated, drawable, literal, short_word
-from demos.words import W, Word
+from demos.ner._common import annotated, drawable, short_word
+from demos.words import W, Word, literal
 from models.span_formats import KINDS, FormatError, read
 from models.spans import Entity
 
@@ -77,7 +77,7 @@ def listed(text: str, entities: Sequence[Entity]) -> Word:
 def joined(words: Sequence[Word | str], cut: bool = False) -> Word:
     """Return words as one list, with the comma of the language."""
     ends = [*words, *(["…"] if cut else [])]
-    whole = W("ner.verbatim", text=ends[0]) if ends else W("ner.verbatim", text="–")
+    whole = W("frame.verbatim", text=ends[0]) if ends else W("frame.verbatim", text="–")
     for word in ends[1:]:
         whole = W("ner.evaluation_and", first=whole, second=word)
     return whole

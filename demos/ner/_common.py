@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from demos.controls import Choice, InputError, Real, Text, hub_problem
-from demos.words import TEXT, W, Word
+from demos.words import TEXT, W, Word, literal
 from models import ner
 from models.hub import HubError
 from models.ner import Marked
@@ -99,18 +99,6 @@ def short_word(label: str) -> Word | str:
     if key in TEXT["en"]:
         return W(key)
     return label if len(label) <= MOST_LABEL else f"{label[: MOST_LABEL - 1]}…"
-
-
-def verbatim(text: str) -> Word:
-    """Return a visitor's text for a figure: as it stands, never read as markup."""
-    seen = "".join(c if c.isprintable() else "·" for c in text)
-    return W("ner.verbatim", text=escape(seen, quote=False))
-
-
-def literal(text: str, length: int = 1000) -> Word:
-    """Return a visitor's text for a reading, a note or a table: as it stands, on one line."""
-    cut = f"{text[: length - 1]}…" if len(text) > length else text
-    return W("ner.verbatim", text="".join(c if c.isprintable() else "·" for c in cut))
 
 
 def span_word(

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demos.figures import Figure, axis, dots, figure, heat, line
-from demos.ner._common import chosen_text, mark, read_chosen, types_of, verbatim
+from demos.ner._common import chosen_text, mark, read_chosen, types_of
 from demos.ner._compare_pieces import as_is, brief, first_window, scale, token_axis, type_name
 from demos.ner._plane import Cell, cell_at, piece_names
 from demos.view import Reading, View, at_least, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, verbatim
 from models import ner
 from models.global_pointer import additive_gap, upper
 from models.ner import Marked

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demos.figures import SEQUENTIAL, Figure, axis, bars, dots, figure, heat, line
-from demos.ner._common import annotated, read_chosen, short_word, types_of, verbatim
+from demos.ner._common import annotated, read_chosen, short_word, types_of
 from demos.ner._compare_pieces import as_is, first_window, scale, token_axis
 from demos.ner._plane import cell_at, piece_names
 from demos.view import Reading, View, at_least, at_most, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, verbatim
 from models import crf, ner
 from models.ner import Marked
 from models.spans import Entity, most_flat

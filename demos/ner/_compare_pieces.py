@@ -53,7 +53,7 @@ def scale(middle: float) -> list[list[Any]]:
 def as_is(text: str) -> Word:
     """Return a visitor's text for a sentence or a table, which are drawn as plain text."""
     seen = "".join(c if c.isprintable() else "·" for c in text)
-    return W("ner.verbatim", text=seen)
+    return W("frame.verbatim", text=seen)
 
 
 def type_name(label: str) -> Word:

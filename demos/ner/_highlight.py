@@ -16,19 +16,17 @@ from demos.ner._common import (
     chosen_text,
     drawable,
     lit,
-    literal,
     mark,
     notes_of,
     span_word,
     text_control,
     type_word,
-    verbatim,
     weights_problem,
 )
 from demos.ner._plane import Cell, cell_at, plane
 from demos.panel import Panel, Preset, Values
 from demos.view import Reading, Table, View, at_most, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, literal, verbatim
 from models.crf import ClashError, clashes, from_bio, to_bio
 from models.hub import HubError
 from models.ner import MOST_CHARACTERS, Marked

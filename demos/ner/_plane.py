@@ -28,7 +28,7 @@ def piece_names(marked: Marked) -> list[Word]:
     An axis of categories takes equal names for one row, so equal pieces end in different signs
     that are not seen: the digits of their number.
     """
-    return [W("ner.verbatim", text=_name(k, piece)) for k, piece in enumerate(marked.pieces)]
+    return [W("frame.verbatim", text=_name(k, piece)) for k, piece in enumerate(marked.pieces)]
 
 
 def _name(number: int, piece: str) -> str:

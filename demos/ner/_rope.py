@@ -24,13 +24,12 @@ from demos.ner._common import (
     text_control,
     type_word,
     types_of,
-    verbatim,
     weights_problem,
 )
 from demos.ner._plane import cell_at, piece_names
 from demos.panel import Panel, Preset, Values
 from demos.view import Reading, View, at_least, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, verbatim
 from models import global_pointer, ner, ner_ablation
 from models.global_pointer import Span
 from models.hub import HubError

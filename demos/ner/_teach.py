@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from demos.controls import Control, Flag, InputError, Integer, Real, Text
 from demos.figures import Figure, axis, figure, horizontal, line
 from demos.ner._annotations import KIND, documents_of, joined, still
-from demos.ner._common import THRESHOLD, drawable, literal, notes_of, weights_problem
+from demos.ner._common import THRESHOLD, drawable, notes_of, weights_problem
 from demos.panel import Panel, Preset
 from demos.view import Reading, View, at_most, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, literal
 from models import ner, ner_teach
 from models.hub import HubError
 from models.ner_samples import LESSONS, TRIES

@@ -6,21 +6,29 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from demos.controls import Choice, Control, InputError, Integer, Real, Text, Upload, hub_problem
+from demos.controls import (
+    Choice,
+    Control,
+    InputError,
+    Integer,
+    Real,
+    Text,
+    Upload,
+    file_problems,
+    hub_problem,
+)
 from demos.view import Reading, at_least, equal
-from demos.words import W, Word
+from demos.words import W, Word, literal
 from models import post_processing, sentences, whitening
 from models.hub import HubError
 from models.post_processing import FITTED, WAYS, WITH_K, Fitted, Way
 from models.sentence_files import Pairs, Sentences, guess_language, read_pairs, read_sentences
 from models.similarity import POOLINGS
-from models.tables import TableError
 from models.whitening import Moments
 
 Vectors = NDArray[np.float32]
@@ -138,7 +146,7 @@ def gone() -> InputError:
 def encoder_word(encoder: str, adapter: str = "") -> Word:
     """Return the name of an encoder with an adapter; an id of the Hub as it stands."""
     if encoder not in RAW:
-        return literal(encoder)
+        return literal(encoder, 60)
     if adapter in ("", sentences.SHIPPED):
         return W(f"similarity.encoder_{'_'.join(filter(None, (encoder, adapter)))}")
     return W("similarity.encoder_trained", encoder=W(f"similarity.encoder_{encoder}"))
@@ -374,12 +382,8 @@ def file_sentences(field: Word, path: str | None, most: int) -> Sentences:
     """
     if path is None:
         raise InputError(W("similarity.error_no_file", field=field))
-    try:
+    with file_problems(field):
         found = read_sentences(path, most)
-    except TableError as error:
-        raise InputError(W(f"frame.table_{error.code}", field=field, **error.details)) from None
-    except OSError:
-        raise InputError(W("frame.error_file_gone", field=field)) from None
     return enough(field, found)
 
 
@@ -402,12 +406,8 @@ def file_pairs(field: Word, path: str | None) -> Pairs:
     """
     if path is None:
         raise InputError(W("similarity.error_no_file", field=field))
-    try:
+    with file_problems(field):
         found = read_pairs(path, MOST_PAIRS)
-    except TableError as error:
-        raise InputError(W(f"frame.table_{error.code}", field=field, **error.details)) from None
-    except OSError:
-        raise InputError(W("frame.error_file_gone", field=field)) from None
     if len(found.labels) < 3:
         raise InputError(W("similarity.error_few_pairs", field=field, given=len(found.labels)))
     return found
@@ -439,21 +439,6 @@ def pair_notes(given: Pairs) -> list[Word]:
 
 
 # --- On screen ------------------------------------------------------------------------------------
-
-
-def verbatim(text: str, length: int = 40) -> Word:
-    """Return a sentence for a figure: shortened, as it stands, never read as markup."""
-    return W("similarity.verbatim", text=escape(_short(text, length), quote=False))
-
-
-def literal(text: str, length: int = 60) -> Word:
-    """Return a sentence for a reading, a note, a table or HTML: on one line, shortened."""
-    return W("similarity.verbatim", text=_short(text, length))
-
-
-def _short(text: str, length: int) -> str:
-    seen = "".join(c if c.isprintable() else "·" for c in text[: length + 1])
-    return f"{seen[: length - 1]}…" if len(seen) > length else seen
 
 
 def way_word(way: Way, d: int) -> Word:

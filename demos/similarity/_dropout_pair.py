@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from demos.controls import Control, Flag, InputError, Integer, Real, Text, refuse_cost
 from demos.figures import Figure, axis, bars, dots, figure, line, vertical
 from demos.panel import Panel, Preset
-from demos.similarity._common import POOLING, ROUNDING, Source, encoder_control, literal, source_of
+from demos.similarity._common import POOLING, ROUNDING, Source, encoder_control, source_of
 from demos.view import Reading, View, at_least, equal, near, shown
-from demos.words import W
+from demos.words import W, literal
 from models import sentences
 from models.simcse import dropout_relative_variance
 from models.similarity import cosine_matrix, histogram_by_label

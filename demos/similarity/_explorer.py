@@ -21,7 +21,6 @@ from demos.similarity._common import (
     file_sentences,
     fit_notes,
     law_reading,
-    literal,
     mean_readings,
     plain_way,
     post_processing_controls,
@@ -29,11 +28,10 @@ from demos.similarity._common import (
     stages,
     text_notes,
     unused,
-    verbatim,
     way_word,
 )
 from demos.view import Reading, View, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, literal, verbatim
 from models import post_processing, sentences, similarity
 from models.post_processing import WAYS, Fitted, Way
 from models.sentence_files import Sentences

@@ -36,11 +36,10 @@ from demos.similarity._common import (
     stages,
     text_notes,
     unused,
-    verbatim,
     way_word,
 )
 from demos.view import Reading, View, at_least, at_most, equal, shown
-from demos.words import W, Word
+from demos.words import W, Word, verbatim
 from models import post_processing, sentences, similarity, whitening
 from models.post_processing import WAYS, Fitted, Spread, Way
 from models.sentence_files import Pairs

@@ -96,10 +96,29 @@ def resolve(node: Any, lang: Language) -> Any:
     return node
 
 
+def literal(text: str, length: int = 1000) -> Word:
+    """Return a visitor's text for a reading, a note, a table or HTML: on one line, shortened."""
+    return W("frame.verbatim", text=_shortened(text, length))
+
+
+def verbatim(text: str, length: int = 10_000) -> Word:
+    """Return a visitor's text for a figure: on one line, shortened, never read as markup."""
+    return W("frame.verbatim", text=escape(_shortened(text, length), quote=False))
+
+
+def _shortened(text: str, length: int) -> str:
+    shown = _printable(text[: length + 1])
+    return f"{shown[: length - 1]}…" if len(shown) > length else shown
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "·" for c in text)
+
+
 def quoted(value: Any, length: int = 60) -> str:
     """Return what a visitor gave, shortened and in quotes, for an error message."""
     shown = value if isinstance(value, str) else repr(value)
-    shown = "".join(c if c.isprintable() else "·" for c in shown[: length + 1])
+    shown = _printable(shown[: length + 1])
     return f"“{shown[:length]}…”" if len(shown) > length else f"“{shown}”"
 
 
@@ -116,7 +135,9 @@ __all__ = [
     "Word",
     "escape",
     "language",
+    "literal",
     "quoted",
     "resolve",
     "spell",
+    "verbatim",
 ]

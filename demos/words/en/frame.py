@@ -66,6 +66,7 @@ WORDS = {
     "error_bug": "Something went wrong on our side; your settings are kept. The log of the server says more.",
     "error_file_gone": "{field}: the file is not on this server (any more); please upload it again.",
     "error_file_size": "{field}: please give a file of at most {limit} kB; got {given} kB.",
+    "verbatim": "{text}",
     "hub_bad_id": "{field}: {given} is no model id: owner/name of at most {limit} letters, digits, -, _ and .",
     "hub_not_found": "{field}: there is no public model {name} on the Hub.",
     "hub_offline": "{field}: the model {name} is not on this machine, and the network is off.",

@@ -82,7 +82,6 @@ WORDS = {
     "short_organization": "ORG",
     "short_position": "POS",
     "short_scene": "SIGHT",
-    "verbatim": "{text}",
     "lanes_label": "The text with its entities",
     "axis_start_token": "start (token)",
     "axis_end_token": "end (token)",

@@ -62,7 +62,6 @@ WORDS = {
     "hub_info": "owner/name of a BERT-like model; read as safetensors, runs no code",
     "trained": "Weights you trained",
     "trained_info": "Filled in by the panel SimCSE live; kept for an hour, for you alone",
-    "verbatim": "{text}",
     "axis_sentence": "sentence",
     "reading_mean_before": "Mean cosine of distinct pairs, before",
     "reading_mean_after": "Mean cosine of distinct pairs, after",

@@ -66,6 +66,7 @@ WORDS = {
     "error_bug": "我们这边出了错；您的设置都还在，详情见服务器日志。",
     "error_file_gone": "“{field}”：服务器上没有（或已不再有）这个文件，请重新上传。",
     "error_file_size": "“{field}”：文件最大 {limit} kB，收到的是 {given} kB。",
+    "verbatim": "{text}",
     "hub_bad_id": "{field}：{given} 不是模型 id；应为 owner/name，至多 {limit} 个字母、数字、-、_ 与 .。",
     "hub_not_found": "{field}：Hub 上没有公开模型 {name}。",
     "hub_offline": "{field}：模型 {name} 不在本机，且网络已关闭。",

@@ -82,7 +82,6 @@ WORDS = {
     "short_organization": "组织",
     "short_position": "职位",
     "short_scene": "景点",
-    "verbatim": "{text}",
     "lanes_label": "标出实体的文本",
     "axis_start_token": "首（词元）",
     "axis_end_token": "尾（词元）",

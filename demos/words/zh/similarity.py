@@ -62,7 +62,6 @@ WORDS = {
     "hub_info": "BERT 类模型的 owner/name；只读 safetensors，不运行其代码",
     "trained": "您训练的权重",
     "trained_info": "由“现场训练 SimCSE”面板填入；只为您保留一小时",
-    "verbatim": "{text}",
     "axis_sentence": "句子",
     "reading_mean_before": "不同句对的平均余弦，处理前",
     "reading_mean_after": "不同句对的平均余弦，处理后",
