@@ -1,7 +1,8 @@
 """The two contrastive losses, their gradients, and the same losses in torch.
 
 Checked against values known in closed form, the post's sum and the paper's equation written out
-term by term, finite differences, and torch's autograd. ``python -m pytest tests/test_simcse.py``
+term by term, finite differences, torch's autograd, and the losses of sentence-transformers.
+``python -m pytest tests/test_simcse.py``
 """
 
 import math
@@ -317,6 +318,58 @@ def test_torch_refuses_what_numpy_refuses():
     ):
         with pytest.raises(ValueError, match=says):
             call()
+
+
+# --- sentence-transformers
+
+
+def ranking_loss(first, second, tau, directions):
+    """MultipleNegativesRankingLoss of sentence-transformers and its gradient by the anchors."""
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    anchors, others = (torch.tensor(view, requires_grad=True) for view in (first, second))
+    asked = MultipleNegativesRankingLoss(None, scale=1 / tau, directions=directions)
+    loss = asked.compute_loss_from_embeddings([anchors, others], None)
+    loss.backward()
+    return loss.item(), (anchors.grad.numpy(), others.grad.numpy())
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.3, 1])
+@pytest.mark.parametrize(("n", "d"), [(2, 3), (5, 4), (32, 384)])
+def test_the_papers_loss_is_sentence_transformers(n, d, tau, rng):
+    first, second = views(rng, n, d)
+    loss, slopes = ranking_loss(first, second, tau, ("query_to_doc",))
+    assert contrast(first, second, tau, "paper").loss == pytest.approx(loss, rel=1e-10, abs=1e-12)
+    for ours, theirs in zip(gradient(first, second, tau, "paper"), slopes, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.3, 1])
+@pytest.mark.parametrize(("n", "d"), [(2, 3), (5, 4), (32, 384)])
+def test_sus_loss_is_the_mean_of_two_of_sentence_transformers(n, d, tau, rng):
+    """Each view in turn is the query, and meets documents and the other queries."""
+    first, second = views(rng, n, d)
+    directions = ("query_to_doc", "query_to_query")
+    one, (to_first, to_second) = ranking_loss(first, second, tau, directions)
+    other, (back_to_second, back_to_first) = ranking_loss(second, first, tau, directions)
+    expected = (one + other) / 2
+    assert contrast(first, second, tau, "su").loss == pytest.approx(expected, rel=1e-10, abs=1e-12)
+    slopes = ((to_first + back_to_first) / 2, (to_second + back_to_second) / 2)
+    for ours, theirs in zip(gradient(first, second, tau, "su"), slopes, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1, 20, 50])
+def test_cosent_is_sentence_transformers(scale, rng):
+    from sentence_transformers.sentence_transformer.losses import CoSENTLoss
+
+    first, second = views(rng, 40, 16)
+    labels = rng.integers(0, 6, 40).astype(float)
+    theirs = CoSENTLoss(None, scale=scale).compute_loss_from_embeddings(
+        [torch.tensor(first), torch.tensor(second)], torch.tensor(labels)
+    )
+    ours = cosent_loss(pair_cosines(first, second), labels, scale)
+    assert ours == pytest.approx(theirs.item(), rel=1e-10)
 
 
 # --- CoSENT, dropout, bad input
