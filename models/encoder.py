@@ -119,30 +119,31 @@ _ROFORMER = Known(
     ),
     prefix="roformer.",
 )
+_SIMBERT = Known(
+    language="zh",
+    hub="",
+    package="",
+    folder="simbert_tiny",
+    files=(
+        File(
+            "layers.safetensors",
+            "94b274c692ad2b88d9c6a9652e21565cb3b366f3c247ca651c30f867a9cb56cb",
+            9_660_560,
+        ),
+        File(
+            "embeddings.safetensors",
+            "5dc8924ebfdba8539c000fcc5c203a17b409a814c1627f15612c59e727d5f2d9",
+            3_635_944,
+        ),
+    ),
+)
 KNOWN = {
     "minilm": _MINILM,
     "roformer": _ROFORMER,
-    "simbert": Known(
-        language="zh",
-        hub="",
-        package="",
-        folder="simbert_tiny",
-        files=(
-            File(
-                "layers.safetensors",
-                "94b274c692ad2b88d9c6a9652e21565cb3b366f3c247ca651c30f867a9cb56cb",
-                9_660_560,
-            ),
-            File(
-                "embeddings.safetensors",
-                "5dc8924ebfdba8539c000fcc5c203a17b409a814c1627f15612c59e727d5f2d9",
-                3_635_944,
-            ),
-        ),
-    ),
+    "simbert": _SIMBERT,
     # read half-way up, before what they learnt of similarity: close to encoders that learnt none
-    "roformer_3": replace(_ROFORMER, n_layers=3),
-    "minilm_4": replace(_MINILM, n_layers=4),
+    "simbert_3": replace(_SIMBERT, n_layers=3),
+    "minilm_3": replace(_MINILM, n_layers=3),
 }
 
 

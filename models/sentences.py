@@ -40,6 +40,7 @@ Array = NDArray[np.float32]
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "similarity"
 LANGUAGES = ("zh", "en")
+TRAPS = ("word_order", "negation", "number", "entity")  # alike in words, not in meaning
 ORDER = ("roformer", "simbert", "minilm")
 ENCODERS = {name: KNOWN[name].language for name in ORDER if name in KNOWN}
 ADAPTERS = {
@@ -224,11 +225,24 @@ def corpus(language: str) -> list[str]:
 
 
 def pairs(language: str) -> list[tuple[str, str, float, str]]:
-    """Return our scored pairs (a, b, score 0..5, kind of difference).
+    """Return our scored pairs (a, b, score 0..5, kind of difference), without the traps.
 
     Raises:
         ValueError: If the language is not one of `LANGUAGES`.
     """
+    return [row for row in _pairs(language) if row[-1] not in TRAPS]
+
+
+def traps(language: str) -> list[tuple[str, str, float, str]]:
+    """Return our scored pairs whose kind of difference is one of `TRAPS`, in the manner of PAWS.
+
+    Raises:
+        ValueError: If the language is not one of `LANGUAGES`.
+    """
+    return [row for row in _pairs(language) if row[-1] in TRAPS]
+
+
+def _pairs(language: str) -> list[tuple[str, str, float, str]]:
     rows = _rows(f"pairs_{one_of('language', language, LANGUAGES)}.csv")
     return [(a, b, float(score), kind) for a, b, score, kind in rows]
 

@@ -200,8 +200,11 @@ def test_every_encoder_is_known_and_has_sentences():
 @pytest.mark.parametrize("language", sentences.LANGUAGES)
 def test_there_are_enough_sentences(language):
     assert len(set(sentences.corpus(language))) == len(sentences.corpus(language)) >= 2000
-    pairs, questions = sentences.pairs(language), sentences.questions(language)
-    assert len(pairs) >= 160 and len(questions) >= 160
+    pairs, traps = sentences.pairs(language), sentences.traps(language)
+    questions = sentences.questions(language)
+    assert (len(pairs), len(traps)) == (125, 55) and len(questions) >= 160
+    assert {kind for *_, kind in traps} == set(sentences.TRAPS)
+    assert not {kind for *_, kind in pairs} & set(sentences.TRAPS)
     assert {score for _, _, score, _ in pairs} == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
     assert {label for _, _, label in questions} == {0, 1}
     assert all(a and b and kind for a, b, _, kind in pairs)
@@ -225,6 +228,7 @@ def test_corpus_vectors_are_those_of_its_first_lines():
         (lambda: sentences.vectors(["a"], "minilm", "P5"), "pooling must be one of P1, P2"),
         (lambda: sentences.corpus("fr"), "language must be one of zh, en"),
         (lambda: sentences.pairs("fr"), "language must be"),
+        (lambda: sentences.traps("fr"), "language must be"),
         (lambda: sentences.questions("fr"), "language must be"),
         (lambda: sentences.corpus_vectors("owner/name"), "encoder must be one of"),
         (lambda: sentences.vectors(["a"], "minilm", "P1", "x"), "at present, got 'x'"),

@@ -326,6 +326,7 @@ def test_the_best_step_is_written_and_can_be_used(tmp_path, monkeypatch):
     scored, asked = sentences.pairs("zh"), sentences.questions("zh")
     few = [scored[0], *scored[::36]], asked[::40]  # the first has a score that counts as positive
     monkeypatch.setattr(sentences, "pairs", lambda language: few[0])
+    monkeypatch.setattr(sentences, "traps", lambda language: scored[::40])
     monkeypatch.setattr(sentences, "questions", lambda language: few[1])
     monkeypatch.setattr(sentences, "corpus", lambda language: [a for a, *_ in scored[:8]])
     figures = iter([0.5, 0.7, 0.6])  # before, after the first, after the second

@@ -63,7 +63,7 @@ def test_the_cone_is_seen_and_opened():
     assert raw["x"].min() > 0.5 and after["x"].min() < 0
     for dots in (raw, after):
         assert (dots["x"] ** 2 + dots["y"] ** 2).max() <= 1 + 1e-6  # float32
-    assert len(raw["x"]) == min(360, MOST_DOTS) == len(raw["text"])
+    assert len(raw["x"]) == min(250, MOST_DOTS) == len(raw["text"])
 
 
 def test_densities_by_label_integrate_to_one():

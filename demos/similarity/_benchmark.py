@@ -13,6 +13,7 @@ from demos.controls import Choice, Choices, Control, InputError, Text, Upload
 from demos.figures import CYCLE, Figure, axis, figure, heat, horizontal, line, vertical
 from demos.panel import Panel, Preset, Values
 from demos.similarity._common import (
+    FITS,
     HUB,
     RAW,
     SHOWN,
@@ -41,7 +42,8 @@ from models.sentence_files import Pairs
 from models.similarity import POOLINGS, Floats
 from models.similarity_benchmark import Score, averages, score
 
-SETS = ("pairs", "questions", "file")
+BUNDLED = ("pairs", "traps", "questions")
+SETS = (*BUNDLED, "file")
 MEASURES = ("average", "weighted", *SETS)
 CURVES = ("whiten", "pca", "cut")
 FIRST = 96  # sentences in the first picture
@@ -54,10 +56,10 @@ CHINESE = tuple(name for name in SHOWN if sentences.ENCODERS[name.removesuffix("
 
 def benchmark_controls() -> dict[str, Control]:
     """Return the controls of ``benchmark``."""
-    own = post_processing_controls()
+    own = post_processing_controls() | {"fit": Choice(default="these", options=FITS, radio=True)}
     del own["way"]
     return {
-        "data": Choices(default=("pairs", "questions"), options=SETS),
+        "data": Choices(default=BUNDLED, options=SETS),
         "pairs_file": Upload(suffixes=(".csv", ".txt")),
         "encoders": Choices(default=CHINESE or RAW[:1], options=SHOWN, words="encoder"),
         "poolings": Choices(default=POOLINGS, options=POOLINGS, words="pooling"),
@@ -92,7 +94,7 @@ def benchmark(
     """Score every encoder, pooling and post-processing on labelled pairs.
 
     Args:
-        data: pairs (ours, 0 to 5), questions (ours, 0 or 1), file (the visitor's).
+        data: pairs and traps (ours, 0 to 5), questions (ours, 0 or 1), file (the visitor's).
         pairs_file: Path of a csv of pairs: two texts and a number in each row.
         encoders: Bundled encoders; each reads the bundled data in its own language.
         poolings: P1 to P4, where the encoder has them.
@@ -587,7 +589,7 @@ PANEL = Panel(
     benchmark_controls,
     (
         Preset("all", {"k": 768}),
-        Preset("these", {"fit": "these", "k": 768}),
+        Preset("corpus", {"fit": "corpus"}),
         Preset("english", {"encoders": tuple(n for n in SHOWN if n not in CHINESE) or RAW[-1:]}),
         Preset("questions", {"data": ("questions",), "measure": "questions"}),
     ),

@@ -414,11 +414,12 @@ def file_pairs(field: Word, path: str | None) -> Pairs:
 
 
 def bundled_pairs(what: str, language: str) -> Pairs:
-    """Return our scored pairs or our questions in a language."""
-    if what == "pairs":
-        rows = [(a, b, score) for a, b, score, _ in sentences.pairs(language)]
-    else:
+    """Return our scored pairs, our traps or our questions in a language."""
+    if what == "questions":
         rows = [(a, b, float(label)) for a, b, label in sentences.questions(language)]
+    else:
+        scored = sentences.traps if what == "traps" else sentences.pairs
+        rows = [(a, b, score) for a, b, score, _ in scored(language)]
     first, second, labels = zip(*rows, strict=True)
     return Pairs(first, second, np.array(labels), len(rows))
 

@@ -63,7 +63,7 @@ def space_controls() -> dict[str, Control]:
     """Return the controls of ``space``."""
     return {
         "show": Choice(default="points", options=("points", "numbers"), radio=True),
-        "what": Choice(default="pairs", options=("pairs", "questions", "own", "file"), radio=True),
+        "what": Choice(default="pairs", options=("pairs", "traps", "questions", "own", "file")),
         "texts": Text(default=text("zh"), length=8000, lines=6),
         "texts_file": Upload(suffixes=(".txt", ".csv")),
         "encoder": encoder_control(),
@@ -95,7 +95,7 @@ def space(
 
     Args:
         show: points (disc and cosines) or numbers (spectrum, alignment and uniformity).
-        what: Bundled scored pairs, bundled questions, own sentences, or a file.
+        what: Bundled scored pairs, traps or questions, own sentences, or a file.
         texts: Own sentences, one a line.
         texts_file: Path of a csv of pairs with labels, or a txt of sentences.
         encoder: auto or a bundled encoder, with or without its SimCSE adapter.
