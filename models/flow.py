@@ -47,7 +47,34 @@ EVERY = 10  # steps between two looks at the held-out vectors
 PATIENCE = 50  # steps without a better one after which training ends
 STEEPEST = 2.0  # largest |a| of a coupling
 LEAST = 8  # fit vectors
+FEWEST = 4  # directions: two halves of two halves
 MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What training brought, in ln p, nats per coordinate.
+
+    Attributes:
+        steps: Steps of training that the weights have seen; 0 for the untrained ones.
+        gaussian: Of the held-out vectors by the untrained flow.
+        likelihood: Of the held-out vectors by the trained one.
+        fitted_gaussian: Of the vectors trained on by the untrained flow.
+        fitted: Of the vectors trained on by the trained one.
+        n_trained: Vectors it was trained on.
+    """
+
+    steps: int
+    gaussian: float
+    likelihood: float
+    fitted_gaussian: float
+    fitted: float
+    n_trained: int
+
+    @property
+    def theory(self) -> float:
+        """What `fitted_gaussian` is by the formula."""
+        return -math.log(2 * math.pi) / 2 - (self.n_trained - 1) / (2 * self.n_trained)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,27 +84,12 @@ class Flow:
     Attributes:
         whitening: The linear map before it, to k directions.
         network: From whitened vectors to z and ln |det|.
-        steps: Steps of training that its weights have seen; 0 for the untrained ones.
-        gaussian: ln p of the held-out vectors by the untrained flow, nats per coordinate.
-        likelihood: The same by this flow.
-        fitted: The same of the vectors it was trained on.
-        fitted_gaussian: The same of them by the untrained flow.
-        n_trained: Vectors it was trained on.
+        gain: What training brought.
     """
 
     whitening: Whitening
     network: "nn.Module"
-    steps: int
-    gaussian: float
-    likelihood: float
-    fitted: float
-    fitted_gaussian: float
-    n_trained: int
-
-    @property
-    def theory(self) -> float:
-        """What `fitted_gaussian` is by the formula, nats per coordinate."""
-        return -math.log(2 * math.pi) / 2 - (self.n_trained - 1) / (2 * self.n_trained)
+    gain: Gain
 
     def __call__(self, vectors: ArrayLike) -> Floats:
         """Return z of vectors (n, d), (n, k).
@@ -127,22 +139,21 @@ def training(
     import torch
 
     x = as_vectors("vectors", vectors, least=LEAST).astype(np.float64, copy=False)
-    k = min(whole_number("n_components", n_components, 4, 2**31), x.shape[1])
+    k = min(whole_number("n_components", n_components, FEWEST, 2**31), x.shape[1])
     most = whole_number("steps", steps, 0, MOST_STEPS)
     generator = torch.Generator().manual_seed(whole_number("seed", seed, 0, 2**31 - 1))
     order = torch.randperm(len(x), generator=generator).numpy()
     held = max(1, len(x) // 10)
     linear = whitening.fit(x[order[held:]], k)
-    if linear.n_kept < 4:
-        raise ValueError(f"vectors must span at least 4 directions, got {linear.n_kept}")
+    if linear.n_kept < FEWEST:
+        raise ValueError(f"vectors must span {FEWEST} directions or more, got {linear.n_kept}")
     unseen = torch.from_numpy(_whitened(linear, x[order[:held]]))
     seen = torch.from_numpy(_whitened(linear, x[order[held:]]))
     network = _network(linear.n_kept, generator)
     adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     gaussian, fitted_gaussian = _mean(network, unseen), _mean(network, seen)
-    best = Flow(
-        linear, _copy(network), 0, gaussian, gaussian, fitted_gaussian, fitted_gaussian, len(seen)
-    )
+    start = Gain(0, gaussian, gaussian, fitted_gaussian, fitted_gaussian, len(seen))
+    best = Flow(linear, _copy(network), start)
     yield best
     for step in range(1, most + 1):
         rows = torch.randint(len(seen), (min(BATCH, len(seen)),), generator=generator)
@@ -153,16 +164,11 @@ def training(
         if step % EVERY and step != most:
             continue
         now = _mean(network, unseen)
-        if math.isfinite(now) and now > best.likelihood:
-            best = replace(
-                best,
-                network=_copy(network),
-                steps=step,
-                likelihood=now,
-                fitted=_mean(network, seen),
-            )
+        if math.isfinite(now) and now > best.gain.likelihood:
+            gain = replace(start, steps=step, likelihood=now, fitted=_mean(network, seen))
+            best = Flow(linear, _copy(network), gain)
         yield best
-        if step - best.steps >= PATIENCE:
+        if step - best.gain.steps >= PATIENCE:
             return
 
 

@@ -41,7 +41,7 @@ Array = NDArray[np.float32]
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "similarity"
 LANGUAGES = ("zh", "en")
 TRAPS = ("word_order", "negation", "number", "entity")  # alike in words, not in meaning
-ORDER = ("roformer", "simbert", "minilm")
+ORDER = ("simbert_3", "roformer", "simbert", "minilm_3", "minilm")
 ENCODERS = {name: KNOWN[name].language for name in ORDER if name in KNOWN}
 ADAPTERS = {
     name: f"assets/similarity/{name}_simcse.safetensors"

@@ -14,6 +14,7 @@ from demos.figures import CYCLE, Figure, axis, figure, heat, horizontal, line, v
 from demos.panel import Panel, Preset, Values
 from demos.similarity._common import (
     FITS,
+    FLOW,
     HUB,
     RAW,
     SHOWN,
@@ -37,6 +38,7 @@ from demos.similarity._common import (
 from demos.view import Reading, View, at_most, equal, shown
 from demos.words import W, Word
 from models import post_processing, sentences, similarity
+from models.flow import Flow, Gain
 from models.post_processing import WAYS, Way
 from models.sentence_files import Pairs
 from models.similarity import POOLINGS, Floats
@@ -50,6 +52,7 @@ FIRST = 96  # sentences in the first picture
 AFFINE = 0.5  # two neighbouring ranks swapped by float32 move 100 rho by less
 LEAST = 3  # pairs of a data set that are scored
 MOST_ROWS = 400  # rows of results kept
+LIKELIHOOD = 1e-9  # nats; sums of some thousand squares of order 1 in double precision
 ROUNDING = 1e-9  # ranks are exact; the rest are a few operations in double precision
 CHINESE = tuple(name for name in SHOWN if sentences.ENCODERS[name.removesuffix("_simcse")] == "zh")
 
@@ -64,10 +67,12 @@ def benchmark_controls() -> dict[str, Control]:
         "encoders": Choices(default=CHINESE or RAW[:1], options=SHOWN, words="encoder"),
         "poolings": Choices(default=POOLINGS, options=POOLINGS, words="pooling"),
         "ways": Choices(
-            default=("none", "centre", "top", "whiten", "zca", "cut"), options=WAYS, words="way"
+            default=("none", "centre", "top", "whiten", "zca", "cut"),
+            options=(*WAYS, FLOW),
+            words="way",
         ),
         **own,
-        "measure": Choice(default="average", options=MEASURES),
+        "measure": Choice(default="pairs", options=MEASURES),
         "chosen": Text(default="", length=60, advanced=True),
         "hub": HUB,
         "trained": TRAINED,
@@ -98,7 +103,7 @@ def benchmark(
         pairs_file: Path of a csv of pairs: two texts and a number in each row.
         encoders: Bundled encoders; each reads the bundled data in its own language.
         poolings: P1 to P4, where the encoder has them.
-        ways: Kinds of post-processing.
+        ways: Kinds of post-processing, a flow among them.
         k: Directions kept by whiten and beta_gamma, coordinates by cut.
         n_removed: D of top.
         beta: Share of the mean taken off by beta_gamma.
@@ -168,7 +173,7 @@ class _Wish:
     @property
     def needs_fit(self) -> bool:
         """Whether any of the ways looks at fit vectors."""
-        return any(way.needs_fit for way in self.ways)
+        return any(way.needs_fit or way.name == FLOW for way in self.ways)
 
     def key(self, source: Source) -> tuple[Any, ...]:
         """Return what a row of results depends on."""
@@ -212,6 +217,7 @@ class _Row:
         n_pairs: Evaluated in all.
         n_fitted: Sentences fitted on.
         n_scaled: Most directions that a way scales to equal length.
+        gain: What training a flow brought, where there is one.
     """
 
     source: Source
@@ -222,6 +228,7 @@ class _Row:
     n_pairs: int
     n_fitted: int
     n_scaled: int
+    gain: Gain | None
 
     @property
     def short(self) -> Word:
@@ -316,7 +323,7 @@ def _whole(wish: _Wish, source: Source, sets: _Sets) -> _Row:
     base = own
     if wish.needs_fit and wish.fit != "these":
         base = source.vectors(fit_texts(source, wish.fit, wish.fit_file))
-    fit_set = FitSet(wish.fit, Seen(base), len(base), len(base), base.shape[1])
+    fit_set = FitSet(wish.fit, Seen(base), len(base), base)
     return _evaluated(wish, source, sets, own, fit_set)
 
 
@@ -325,15 +332,18 @@ def _evaluated(wish: _Wish, source: Source, sets: _Sets, own: Vectors, fit_set: 
     sides = {name: sets.sides(name, vectors) for name in wish.data}
     sides = {name: side for name, side in sides.items() if len(side[2]) >= LEAST}
     scores: dict[str, dict[str, Score]] = {}
-    n_scaled = 0
+    n_scaled, gain = 0, None
     for way in wish.ways:
-        fitted = fit_set.fitted(way)
+        fitted = fit_set.flow(way.k) if way.name == FLOW else fit_set.fitted(way)
         scores[way.name] = {
             name: score(labels, similarity.pair_cosines(fitted(a), fitted(b)))
             for name, (a, b, labels) in sides.items()
         }
-        if fitted.map is not None and fitted.map.gamma >= 1:
-            n_scaled = max(n_scaled, fitted.map.n_kept)
+        found = fitted.whitening if isinstance(fitted, Flow) else fitted.map
+        if found is not None and found.gamma >= 1:
+            n_scaled = max(n_scaled, found.n_kept)
+        if isinstance(fitted, Flow):
+            gain = fitted.gain
     d = own.shape[1]
     sizes = post_processing.sweep_sizes(d)
     curves = {
@@ -347,7 +357,7 @@ def _evaluated(wish: _Wish, source: Source, sets: _Sets, own: Vectors, fit_set: 
         for name, (a, b, labels) in sides.items()
     }
     n_pairs = sum(len(labels) for *_, labels in sides.values())
-    return _Row(source, scores, sizes, curves, d, n_pairs, fit_set.n, n_scaled)
+    return _Row(source, scores, sizes, curves, d, n_pairs, fit_set.n, n_scaled, gain)
 
 
 # --- What is shown --------------------------------------------------------------------------------
@@ -503,7 +513,9 @@ def _readings(
     if len(row.scores[way]) > 1:
         both = W("similarity.benchmark_both", plain=hundred(plain), weighted=hundred(weighted))
         readings.append(shown(W("similarity.benchmark_reading_averages", row=row.name), both))
-    return [*readings, *_affine_readings(wish, rows), *_whitening_readings(wish, rows)]
+    readings += _affine_readings(wish, rows)
+    readings += [*_whitening_readings(wish, rows), *_simcse_readings(wish, rows)]
+    return [*readings, *_flow_readings(row)]
 
 
 def _auc_reading(one: Score, named: Word) -> Reading:
@@ -531,15 +543,75 @@ def _affine_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
 
 
 def _whitening_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
-    """Return in how many rows whitening is above raw."""
-    names = {way.name for way in wish.ways}
-    if not {"none", "whiten"} <= names:
+    """Return for each data set in how many rows whitening is above raw."""
+    if not {"none", "whiten"} <= {way.name for way in wish.ways}:
         return []
-    gains = [row.value("whiten", "average") - row.value("none", "average") for row in rows]
+    found = []
+    for name in wish.data:
+        gains = [row.value("whiten", name) - row.value("none", name) for row in rows]
+        quantity = W("similarity.benchmark_reading_whitening", data=_data_word(name))
+        found.append(shown(quantity, _above(gains), W("similarity.benchmark_note_whitening")))
+    return found
+
+
+def _simcse_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
+    """Return for each data set in how many rows SimCSE lifts the encoder that it started from."""
+    way = wish.ways[0].name
+    raw = {(r.source.encoder, r.source.pooling): r for r in rows if not r.source.adapter}
+    both = [
+        (row, raw[row.source.encoder, row.source.pooling])
+        for row in rows
+        if row.source.adapter and (row.source.encoder, row.source.pooling) in raw
+    ]
+    if not both:
+        return []
+    found = []
+    for name in wish.data:
+        gains = [after.value(way, name) - before.value(way, name) for after, before in both]
+        quantity = W(
+            "similarity.benchmark_reading_simcse",
+            data=_data_word(name),
+            way=W(f"similarity.mark_{way}"),
+        )
+        found.append(shown(quantity, _above(gains), W("similarity.benchmark_note_simcse")))
+    return found
+
+
+def _above(gains: Sequence[float]) -> Word:
     n = sum(gain > 0 for gain in gains)
-    words = W("similarity.benchmark_of", n=n, all=len(rows))
-    note = W("similarity.benchmark_note_whitening")
-    return [shown(W("similarity.benchmark_reading_whitening"), words, note)]
+    return W("similarity.benchmark_of", n=n, all=len(gains))
+
+
+def _data_word(name: str) -> Word:
+    return W(f"similarity.measure_{name}")
+
+
+def _flow_readings(row: _Row) -> list[Reading]:
+    """Return that the untrained flow is whitening, and what training brought."""
+    gain = row.gain
+    if gain is None:
+        return []
+    what = {"row": row.name}
+    words = W(
+        "similarity.benchmark_flow_gain",
+        before=round(gain.gaussian, 4),
+        after=round(gain.likelihood, 4),
+        steps=gain.steps,
+    )
+    return [
+        equal(
+            W("similarity.benchmark_reading_flow", **what),
+            gain.fitted_gaussian,
+            gain.theory,
+            LIKELIHOOD,
+            W("similarity.benchmark_note_flow"),
+        ),
+        shown(
+            W("similarity.benchmark_reading_flow_gain", **what),
+            words,
+            W("similarity.benchmark_note_flow_gain"),
+        ),
+    ]
 
 
 def _table(wish: _Wish, rows: Sequence[_Row]) -> dict[str, Any]:
@@ -590,6 +662,15 @@ PANEL = Panel(
     (
         Preset("all", {"k": 768}),
         Preset("corpus", {"fit": "corpus"}),
+        Preset(
+            "flow",
+            {
+                "encoders": RAW[:2],
+                "poolings": ("P3",),
+                "ways": ("none", "whiten", FLOW),
+                "fit": "corpus",
+            },
+        ),
         Preset("english", {"encoders": tuple(n for n in SHOWN if n not in CHINESE) or RAW[-1:]}),
         Preset("questions", {"data": ("questions",), "measure": "questions"}),
     ),

@@ -24,7 +24,8 @@ from demos.controls import (
 )
 from demos.view import Reading, at_least, equal
 from demos.words import W, Word, literal
-from models import post_processing, sentences, whitening
+from models import flow, post_processing, sentences, whitening
+from models.flow import Flow
 from models.hub import HubError
 from models.post_processing import FITTED, WAYS, WITH_K, Fitted, Way
 from models.sentence_files import Pairs, Sentences, guess_language, read_pairs, read_sentences
@@ -37,6 +38,7 @@ RAW = tuple(sentences.ENCODERS)
 ADAPTED = tuple(f"{name}_{sentences.SHIPPED}" for name in sentences.ADAPTERS)
 SHOWN = tuple(o for name in RAW for o in (name, f"{name}_simcse") if o in RAW + ADAPTED)
 FITS = ("these", "corpus", "file")
+FLOW = "flow"  # a way of the benchmark alone: it is trained, which takes a second or two
 FEW = 192  # sentences of the reference corpus that the first picture is fitted on
 AT_ONCE = 128  # sentences encoded between two pictures
 MOST_FITTED = 3000  # sentences of a visitor's file
@@ -45,7 +47,7 @@ MOST_WAYS = 24  # fitted ways kept
 MOST_KNOWN = 32  # sets remembered as encoded
 ROUNDING = 1e-6  # float32 vectors, all else in float64: far above what sums of 384 products lose
 
-POOLING = Choice(default="P1", options=POOLINGS, radio=True)
+POOLING = Choice(default="P3", options=POOLINGS, radio=True)
 WAY = Choice(default="whiten", options=WAYS)
 K = Integer(default=64, low=1, high=768)
 N_REMOVED = Integer(default=3, low=0, high=32)
@@ -214,16 +216,24 @@ class FitSet:
     Args:
         kind: One of `FITS`.
         seen: Its moments.
-        n: Number of its sentences so far.
         n_all: Of the whole set.
-        d: Dimensions of the vectors.
+        vectors: Of those so far, (n, d).
     """
 
     kind: str
     seen: Seen
-    n: int
     n_all: int
-    d: int
+    vectors: Vectors
+
+    @property
+    def n(self) -> int:
+        """Number of its sentences so far."""
+        return len(self.vectors)
+
+    @property
+    def d(self) -> int:
+        """Dimensions of the vectors."""
+        return int(self.vectors.shape[1])
 
     @property
     def name(self) -> Word:
@@ -240,6 +250,17 @@ class FitSet:
         if found is None:
             raise InputError(W("similarity.error_equal", field=W("similarity.fit")))
         return found
+
+    def flow(self, k: int) -> Flow:
+        """Return a flow on whitening to k, fitted on the set.
+
+        Raises:
+            InputError: The vectors span too few directions.
+        """
+        try:
+            return flow.fit(self.vectors, max(k, flow.FEWEST))
+        except ValueError:
+            raise InputError(W("similarity.error_equal", field=W("similarity.fit"))) from None
 
     def tried(self, way: Way) -> Fitted | None:
         """Return a way fitted on the set, or nothing where there is nothing to scale."""
@@ -259,7 +280,7 @@ def plain_way(way: Way, d: int) -> Way:
     start = Way()
     return Way(
         way.name,
-        min(way.k, d) if way.name in WITH_K else start.k,
+        min(way.k, d) if way.name in (*WITH_K, FLOW) else start.k,
         way.n_removed if way.name == "top" else start.n_removed,
         *((way.beta, way.gamma) if way.name == "beta_gamma" else (start.beta, start.gamma)),
     )
@@ -304,7 +325,7 @@ def stages(
     own_steps = encoded(source, texts, first)
     if fit == "these" or not needed:
         for n, own in own_steps:
-            fit_set = FitSet("these", Seen(own), n, len(texts), own.shape[1])
+            fit_set = FitSet("these", Seen(own), len(texts), own)
             yield Stage(own, fit_set, n / len(texts))
         return
     others = fit_texts(source, fit, fit_file)
@@ -312,12 +333,12 @@ def stages(
     n, own = next(own_steps)
     fit_steps = encoded(source, others, FEW)
     m, base = next(fit_steps)
-    fit_set = FitSet(fit, Seen(base), m, len(others), base.shape[1])
+    fit_set = FitSet(fit, Seen(base), len(others), base)
     yield Stage(own, fit_set, (n + m) / total)
     for n, own in own_steps:
         yield Stage(own, fit_set, (n + m) / total)
     for m, base in fit_steps:
-        fit_set = FitSet(fit, Seen(base), m, len(others), base.shape[1])
+        fit_set = FitSet(fit, Seen(base), len(others), base)
         yield Stage(own, fit_set, (n + m) / total)
 
 
@@ -356,13 +377,13 @@ def encoded(source: Source, texts: Sequence[str], first: int) -> Iterator[tuple[
 def unused(way: str, *, hub: str = "", trained: str = "") -> frozenset[str]:
     """Return the controls without influence under a way and an encoder."""
     names = set()
-    if way not in WITH_K:
+    if way not in (*WITH_K, FLOW):
         names.add("k")
     if way != "top":
         names.add("n_removed")
     if way != "beta_gamma":
         names |= {"beta", "gamma"}
-    if way not in FITTED:
+    if way not in (*FITTED, FLOW):
         names |= {"fit", "fit_file"}
     if trained.strip():
         names |= {"encoder", "hub"}

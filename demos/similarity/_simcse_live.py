@@ -52,7 +52,7 @@ MOST_SECONDS = 100.0  # of training; below the frame's deadline, so that what wa
 MOST_SENTENCES = 2000  # of a visitor
 LOOK = 16  # sentences in the first picture
 CHECKS = 10  # evaluations of a training, besides the one before it
-EVERY = 3  # of the scored pairs, one in three is evaluated: ten for each score
+EVERY = 2  # of the scored pairs, every other one is evaluated
 SAME_MEANING = 4.0  # score from which on a pair counts as positive for the alignment
 ATTENTION = 0.1
 
@@ -60,7 +60,7 @@ ATTENTION = 0.1
 def simcse_live_controls() -> dict[str, Control]:
     """Return the controls of ``simcse_live``."""
     return {
-        "encoder": Choice(default="minilm", options=RAW),
+        "encoder": Choice(default=RAW[0], options=RAW),
         "own": Text(default="", length=20_000, lines=4),
         "own_file": Upload(suffixes=(".txt", ".csv"), advanced=True),
         "variant": Choice(default="su", options=VARIANTS, radio=True),
@@ -68,10 +68,10 @@ def simcse_live_controls() -> dict[str, Control]:
         "dropout": Real(default=0.1, low=0, high=0.9, step=0.05),
         "drop_attention": Flag(default=False),
         "same_mask": Flag(default=False),
-        "batch": Integer(default=16, low=2, high=64),
+        "batch": Integer(default=32, low=2, high=64),
         "learning_rate": Real(default=3e-4, low=1e-6, high=0.1, log=True),
-        "steps": Integer(default=40, low=1, high=200),
-        "first_layer": Integer(default=3, low=0, high=11),
+        "steps": Integer(default=60, low=1, high=200),
+        "first_layer": Integer(default=0, low=0, high=11),
         "pooling": replace(POOLING, advanced=True),
         "seed": Integer(default=0, low=0, high=999_999_999, typed=True, advanced=True),
     }
@@ -251,6 +251,7 @@ def _look(wish: Wish) -> State:
         cosines=np.clip(rows @ rows.T, -1, 1).astype(np.float32),
         checks=(_check(0, raw, wish.language),),
         n_own=len(wish.texts),
+        n_pairs=len(_scored(wish.language)) // 2,
     )
 
 
@@ -387,6 +388,7 @@ PANEL = Panel(
         Preset("same", {"same_mask": True}),
         Preset("high", {"dropout": 0.6}),
         Preset("peak", {"learning_rate": 0.003, "steps": 80}),
-        Preset("chinese", {"encoder": "simbert" if "simbert" in RAW else RAW[0], "dropout": 0.3}),
+        Preset("cls", {"pooling": "P1"}),
+        Preset("english", {"encoder": "minilm_3"}),
     ),
 )

@@ -50,6 +50,7 @@ class State:
         cosines: Of the latest batch that kept them, (2N, 2N), interleaved.
         checks: The first is of the raw encoder.
         n_own: Sentences there are.
+        n_pairs: Scored pairs that checks are made on.
         n_trained: Weights that are trained.
     """
 
@@ -58,6 +59,7 @@ class State:
     cosines: Cosines
     checks: tuple[Check, ...]
     n_own: int
+    n_pairs: int
     n_trained: int = 0
 
     @property
@@ -274,9 +276,9 @@ def readings(state: State) -> list[Reading]:
         ),
         _mask_reading(state),
         shown(
-            W("similarity.simcse_live_before"),
+            W("similarity.simcse_live_before", n=state.n_pairs),
             round(state.checks[0].spearman, 2),
-            W("similarity.simcse_live_note_pairs"),
+            W("similarity.simcse_live_note_pairs", error=round(100 / (state.n_pairs - 1) ** 0.5)),
         ),
     ]
     if len(state.checks) > 1:
