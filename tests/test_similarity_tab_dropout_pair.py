@@ -33,7 +33,7 @@ def test_no_dropout_gives_one_vector():
     np.testing.assert_allclose(found.table["view_1"], found.table["view_2"], atol=1e-6)  # rounding
     assert reading(found, "smallest cosine").measured == pytest.approx(1, abs=1e-5)
     assert reading(found, "no dropout at all").held
-    (raw,) = sentences.vectors([PANEL.defaults["text"]], "simbert")
+    (raw,) = sentences.vectors([PANEL.defaults["text"]], "simbert", PANEL.defaults["pooling"])
     np.testing.assert_allclose(found.table["view_1"], raw, atol=1e-5)  # rounding, another batch
 
 
@@ -62,7 +62,7 @@ def test_the_picture_holds_both_vectors_and_both_histograms():
 
 
 def test_drowned_sentences_say_so():
-    found = reading(view(hidden=0.8), "mean cosine under two masks, against")
+    found = reading(view(hidden=0.8, pooling="P1"), "mean cosine under two masks, against")
     assert found.held is False and found.note is not None
 
 

@@ -44,9 +44,9 @@ def zs(view):
 
 def test_before_is_the_encoders_cosine_and_after_is_whitened():
     before, after = zs(last(k=8))
-    x = toy_encoder.vectors(SENTENCES["zh"], "roformer").astype(float)
+    x = toy_encoder.vectors(SENTENCES["zh"], toy_encoder.FIRST).astype(float)
     np.testing.assert_allclose(before, cosine_matrix(x), atol=6e-4)  # drawn to a tenth of 1/100
-    corpus = toy_encoder.vectors(sentences.corpus("zh"), "roformer").astype(float)
+    corpus = toy_encoder.vectors(sentences.corpus("zh"), toy_encoder.FIRST).astype(float)
     values, axes = np.linalg.eigh(np.cov(corpus.T))
     made = (x - corpus.mean(axis=0)) @ (axes[:, ::-1][:, :8] / np.sqrt(values[::-1][:8]))
     np.testing.assert_allclose(after, cosine_matrix(made), atol=6e-4)
@@ -88,7 +88,7 @@ def test_a_click_frames_the_pair_and_gives_its_cosine_under_every_way():
     html = "".join(p.text("zh") if isinstance(p, Word) else p for p in view.html)
     assert SENTENCES["zh"][8] in html and SENTENCES["zh"][10] in html
     cells = re.findall(r"<td>(-?[\d.]+)</td><td>(\d+)</td>", html)
-    assert len(cells) == 7
+    assert len(cells) == 8  # seven ways, and the shipped adapter
     assert float(cells[0][0]) == pytest.approx(zs(view)[0][8, 10], abs=1e-3)
     assert float(cells[3][0]) == pytest.approx(zs(view)[1][8, 10], abs=1e-3)
 
@@ -101,7 +101,7 @@ def test_a_bad_pair_falls_back_to_the_one_that_moved_most(chosen):
 
 def test_the_encoder_follows_the_language():
     assert "MiniLM" in last(texts=text("en")).caption.text("en")
-    assert "RoFormer" in last(texts=text("zh")).caption.text("en")
+    assert "SimBERT" in last(texts=text("zh")).caption.text("en")
     assert "MiniLM" in last(texts=text("zh"), encoder="minilm").caption.text("en")
 
 
@@ -192,17 +192,17 @@ def test_any_text_survives_and_is_never_markup(texts, chosen):
 
 
 def test_shipped_adapters_are_compared_in_the_pair(monkeypatch):
-    monkeypatch.setattr(sentences, "ADAPTERS", {"roformer": "x"})
+    monkeypatch.setattr(sentences, "ADAPTERS", {toy_encoder.FIRST: "x"})
     view = last()
     html = "".join(p.text("en") if isinstance(p, Word) else p for p in view.html)
-    assert "RoFormer-Sim small + SimCSE (Chinese), no post-processing" in html
+    assert "lower 3 layers + SimCSE (Chinese), no post-processing" in html
 
 
 def test_a_visitors_weights_are_used_and_named():
     token = sentences.TRAINED.put(sentences.Trained("minilm", {}))
     view = last(trained=token)
     assert "MiniLM-L6 (English), as you trained it" in view.caption.text("en")
-    x = toy_encoder.vectors(SENTENCES["zh"], "minilm", "P1", token)
+    x = toy_encoder.vectors(SENTENCES["zh"], "minilm", "P3", token)
     np.testing.assert_allclose(zs(view)[0], cosine_matrix(x), atol=6e-4)
     assert {"encoder", "hub"} <= view.unused
     html = "".join(p.text("en") if isinstance(p, Word) else p for p in view.html)

@@ -44,7 +44,7 @@ def test_what_the_theory_says_holds(way, what):
 def test_the_four_numbers_are_their_definitions():
     view = last(way="centre")
     texts = [t for a, b, *_ in sentences.pairs("zh") for t in (a, b)]
-    x = toy_encoder.vectors(texts, "roformer").astype(float)
+    x = toy_encoder.vectors(texts, toy_encoder.FIRST).astype(float)
     upper = cosine_matrix(x)[np.triu_indices(len(x), 1)]
     assert view.table["mean_cosine"][0] == pytest.approx(upper.mean())
     assert view.table["uniformity"][0] == pytest.approx(math.log(np.exp(4 * upper - 4).mean()))
@@ -85,7 +85,7 @@ def test_the_spectrum_is_cut_at_k_and_flat_before_it():
 def test_arrows_run_from_raw_to_every_way():
     view = last(show="numbers", k=8)
     arrows = view.pictures["arrows"].layout["annotations"]
-    assert len(arrows) == 6 and len({(a["ax"], a["ay"]) for a in arrows}) == 1
+    assert len(arrows) == 7 and len({(a["ax"], a["ay"]) for a in arrows}) == 1
     table = list(zip(view.table["uniformity"], view.table["alignment"], strict=True))
     assert [(a["x"], a["y"]) for a in arrows] == table[1:]
     assert (arrows[0]["ax"], arrows[0]["ay"]) == table[0]
@@ -94,7 +94,7 @@ def test_arrows_run_from_raw_to_every_way():
 
 
 def test_a_shipped_adapter_gets_its_arrow(monkeypatch):
-    monkeypatch.setattr(sentences, "ADAPTERS", {"roformer": "x"})
+    monkeypatch.setattr(sentences, "ADAPTERS", {toy_encoder.FIRST: "x"})
     view = last(show="numbers")
     assert len(view.pictures["arrows"].layout["annotations"]) == 7
     assert "SimCSE" in view.table["way"][-1].text("en")

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from models import sentences
 
 D = 24
+FIRST = "simbert_3"  # what the panels begin with, at P3
 _corpus = sentences.corpus
 POOLINGS = ("P1", "P3", "P4")
 
 
 def vectors(
-    texts: Sequence[str], encoder: str, pooling: str = "P1", adapter: str = ""
+    texts: Sequence[str], encoder: str, pooling: str = "P3", adapter: str = ""
 ) -> NDArray[np.float32]:
     """Return the sum of a random vector for each character, plus a direction all share."""
     made = np.empty((len(texts), D), np.float32)
