@@ -118,6 +118,28 @@ def test_each_encoder_reads_its_own_language_and_it_is_said():
     assert any(n.key == "similarity.benchmark_note_languages" for n in view.notes)
 
 
+def test_a_flow_begins_as_whitening_and_is_scored():
+    view = last(encoders=("roformer",), poolings=("P3",), ways=("none", "whiten", "flow"), k=6)
+    told = {r.quantity.key.rpartition("_")[2]: r for r in view.readings}
+    assert told["flow"].held and "gain" in told
+    assert view.table["way"][2].text("en") == "flow on whitening to 6"
+    assert all(math.isfinite(value) for value in view.table["score_pairs"])
+    assert "k" not in view.unused and "fit" not in view.unused
+    flat = last(encoders=("roformer",), poolings=("P3",), ways=("none", "flow"), k=1)
+    assert all(math.isfinite(value) for value in flat.table["score_pairs"]), "four at least"
+
+
+def test_simcse_is_counted_against_the_encoder_it_began_with():
+    def counts(**told):
+        found = last(poolings=("P1", "P3"), **told).readings
+        key = "similarity.benchmark_reading_simcse"
+        return [r.measured.params for r in found if r.quantity.key == key]
+
+    both = counts(encoders=("simbert_3", "simbert_3_simcse"), ways=("none", "whiten"))
+    assert [one["all"] for one in both] == [2, 2, 2]
+    assert counts(encoders=("simbert_3_simcse", "roformer")) == []
+
+
 def test_a_visitors_pairs(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("a,b,label\n" + "\n".join(f"one {i},two {i * i},{i % 2}" for i in range(20)))

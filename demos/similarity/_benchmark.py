@@ -334,7 +334,7 @@ def _evaluated(wish: _Wish, source: Source, sets: _Sets, own: Vectors, fit_set: 
     scores: dict[str, dict[str, Score]] = {}
     n_scaled, gain = 0, None
     for way in wish.ways:
-        fitted = fit_set.flow(way.k) if way.name == FLOW else fit_set.fitted(way)
+        fitted = fit_set.flow(way) if way.name == FLOW else fit_set.fitted(way)
         scores[way.name] = {
             name: score(labels, similarity.pair_cosines(fitted(a), fitted(b)))
             for name, (a, b, labels) in sides.items()

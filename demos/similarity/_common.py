@@ -251,14 +251,14 @@ class FitSet:
             raise InputError(W("similarity.error_equal", field=W("similarity.fit")))
         return found
 
-    def flow(self, k: int) -> Flow:
-        """Return a flow on whitening to k, fitted on the set.
+    def flow(self, way: Way) -> Flow:
+        """Return a flow on whitening to the way's k, fitted on the set.
 
         Raises:
             InputError: The vectors span too few directions.
         """
         try:
-            return flow.fit(self.vectors, max(k, flow.FEWEST))
+            return flow.fit(self.vectors, plain_way(way, self.d).k)
         except ValueError:
             raise InputError(W("similarity.error_equal", field=W("similarity.fit"))) from None
 
@@ -278,9 +278,10 @@ def _fitted(way: Way, seen: Seen) -> Fitted:
 def plain_way(way: Way, d: int) -> Way:
     """Return the same way with what it does not use at its start value, and k at most d."""
     start = Way()
+    k = min(max(way.k, flow.FEWEST) if way.name == FLOW else way.k, d)
     return Way(
         way.name,
-        min(way.k, d) if way.name in (*WITH_K, FLOW) else start.k,
+        k if way.name in (*WITH_K, FLOW) else start.k,
         way.n_removed if way.name == "top" else start.n_removed,
         *((way.beta, way.gamma) if way.name == "beta_gamma" else (start.beta, start.gamma)),
     )
