@@ -198,6 +198,36 @@ def test_shipped_adapters_are_compared_in_the_pair(monkeypatch):
     assert "lower 3 layers + SimCSE (Chinese), no post-processing" in html
 
 
+def test_raw_stands_beside_simcse():
+    view = last(way="simcse")
+    adapters = ("", "simcse")
+    for z, adapter in zip(zs(view), adapters, strict=True):
+        x = toy_encoder.vectors(SENTENCES["zh"], toy_encoder.FIRST, adapter=adapter)
+        np.testing.assert_allclose(z, cosine_matrix(x), atol=6e-4)
+    assert "SimCSE" in view.caption.text("en") and view.caption.key.endswith("unfitted")
+    assert {"k", "n_removed", "beta", "gamma"} <= view.unused
+    named = last(way="simcse", encoder=f"{toy_encoder.FIRST}_simcse")
+    np.testing.assert_allclose(zs(named)[0], zs(view)[0], atol=6e-4)
+
+
+def test_an_encoder_without_an_adapter_says_so():
+    with pytest.raises(InputError) as caught:
+        last(way="simcse", encoder="roformer")
+    said = str(caught.value)
+    assert "RoFormer-Sim" in said and "SimBERT tiny, lower 3 layers + SimCSE" not in said
+    assert "choose SimBERT tiny, lower 3 layers (Chinese)" in said
+
+
+def test_raw_stands_beside_a_visitors_weights():
+    token = sentences.TRAINED.put(sentences.Trained("minilm", {}))
+    view = last(trained=token, way="simcse")
+    for z, adapter in zip(zs(view), ("", token), strict=True):
+        x = toy_encoder.vectors(SENTENCES["zh"], "minilm", adapter=adapter)
+        np.testing.assert_allclose(z, cosine_matrix(x), atol=6e-4)
+    html = "".join(p.text("en") if isinstance(p, Word) else p for p in view.html)
+    assert "as you trained it" in html
+
+
 def test_a_visitors_weights_are_used_and_named():
     token = sentences.TRAINED.put(sentences.Trained("minilm", {}))
     view = last(trained=token)

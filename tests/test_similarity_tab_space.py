@@ -93,6 +93,22 @@ def test_arrows_run_from_raw_to_every_way():
     assert "arrows" not in last(show="numbers", what="own").pictures
 
 
+@pytest.mark.parametrize("show", ["points", "numbers"])
+def test_raw_stands_beside_simcse(show):
+    view = last(way="simcse", show=show)
+    assert all(reading.held is not False for reading in view.readings)
+    texts = [t for a, b, *_ in sentences.pairs("zh") for t in (a, b)]
+    x = toy_encoder.vectors(texts, toy_encoder.FIRST, adapter="simcse").astype(float)
+    upper = cosine_matrix(x)[np.triu_indices(len(x), 1)]
+    assert view.table["mean_cosine"][-1] == pytest.approx(upper.mean())
+    if show == "numbers":
+        values = np.linalg.eigvalsh(np.cov(x.T))[::-1]
+        _, after = view.pictures["spectrum"].data
+        np.testing.assert_allclose(after["y"], values / values[0], rtol=1e-4)
+        arrows = view.pictures["arrows"].layout["annotations"]
+        assert [a["arrowwidth"] > 2 for a in arrows] == [False] * 6 + [True]
+
+
 def test_a_shipped_adapter_gets_its_arrow(monkeypatch):
     monkeypatch.setattr(sentences, "ADAPTERS", {toy_encoder.FIRST: "x"})
     view = last(show="numbers")

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 
@@ -39,6 +39,7 @@ ADAPTED = tuple(f"{name}_{sentences.SHIPPED}" for name in sentences.ADAPTERS)
 SHOWN = tuple(o for name in RAW for o in (name, f"{name}_simcse") if o in RAW + ADAPTED)
 FITS = ("these", "corpus", "file")
 FLOW = "flow"  # a way of the benchmark alone: it is trained, which takes a second or two
+SIMCSE = "simcse"  # a way of the pictures alone: the same sentences under the encoder's adapter
 FEW = 192  # sentences of the reference corpus that the first picture is fitted on
 AT_ONCE = 128  # sentences encoded between two pictures
 MOST_FITTED = 3000  # sentences of a visitor's file
@@ -48,7 +49,7 @@ MOST_KNOWN = 32  # sets remembered as encoded
 ROUNDING = 1e-6  # float32 vectors, all else in float64: far above what sums of 384 products lose
 
 POOLING = Choice(default="P3", options=POOLINGS, radio=True)
-WAY = Choice(default="whiten", options=WAYS)
+WAY = Choice(default="whiten", options=(*WAYS, SIMCSE))
 K = Integer(default=64, low=1, high=768)
 N_REMOVED = Integer(default=3, low=0, high=32)
 BETA = Real(default=1, low=-1, high=2, step=0.05)
@@ -138,6 +139,27 @@ class Source:
             return sentences.vectors(texts, self.encoder, self.pooling, self.adapter)
         except HubError as error:
             raise hub_problem(W("similarity.encoder"), error) from None
+
+
+def before_after(source: Source) -> tuple[Source, Source]:
+    """Return an encoder without its adapter and with it, the shipped one unless it has another.
+
+    Raises:
+        InputError: There is no adapter for the encoder.
+    """
+    if not source.adapter and source.encoder not in sentences.ADAPTERS:
+        have = [name for name, language in sentences.ENCODERS.items()
+                if name in sentences.ADAPTERS and language == source.language]  # fmt: skip
+        raise InputError(
+            W(
+                "similarity.error_no_adapter",
+                field=W("similarity.encoder"),
+                given=source.name,
+                have=encoder_word((have or list(sentences.ADAPTERS) or [RAW[0]])[0]),
+            )
+        )
+    tuned = source if source.adapter else replace(source, adapter=sentences.SHIPPED)
+    return replace(source, adapter=""), tuned
 
 
 def gone() -> InputError:

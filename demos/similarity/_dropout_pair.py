@@ -213,7 +213,8 @@ PANEL = Panel(
         Preset("none", {"hidden": 0.0, "drop_attention": False}),
         Preset("attention", {"hidden": 0.0}),
         Preset("high", {"hidden": 0.7}),
-        Preset("mean", {"hidden": 0.3, "pooling": "P3"}),
-        Preset("english", {"text": SENTENCES["en"][0], "hidden": 0.3, "pooling": "P3"}),
+        Preset("cls", {"pooling": "P1"}),
+        Preset("whole", {"encoder": "roformer"}),
+        Preset("english", {"text": SENTENCES["en"][0], "hidden": 0.3}),
     ),
 )

@@ -13,9 +13,11 @@ from demos.similarity._common import (
     HUB,
     POOLING,
     ROUNDING,
+    SIMCSE,
     TRAINED,
     FitSet,
     Source,
+    before_after,
     encoder_control,
     enough,
     file_sentences,
@@ -86,7 +88,7 @@ def explorer(
         texts_file: Path of a txt or csv file whose sentences take their place.
         encoder: auto (by the language) or a bundled encoder, with or without its SimCSE adapter.
         pooling: P1 [CLS], P2 pooler, P3 mean of the last layer, P4 mean of the first and last.
-        way: none, centre, top, whiten, beta_gamma, zca or cut.
+        way: none, centre, top, whiten, beta_gamma, zca, cut, or simcse: the encoder's adapter.
         k: Directions kept by whiten and beta_gamma, coordinates by cut.
         n_removed: D of top.
         beta: Share of the mean taken off by beta_gamma.
@@ -102,12 +104,17 @@ def explorer(
     else:
         given = enough(W("similarity.texts"), lines_of(texts, MOST_SENTENCES))
     source = source_of(encoder, pooling, given.texts, hub, trained)
-    wish = Way(way, k, n_removed, beta, gamma)
+    tuned, after = None, None
+    if way == SIMCSE:
+        source, tuned = before_after(source)
+        after = tuned.vectors(given.texts).astype(np.float64)
+    wish = Way("none" if tuned else way, k, n_removed, beta, gamma)
     away = unused(way, hub=hub, trained=trained) - {"fit", "fit_file"}  # for the framed pair
     away |= {"texts"} if texts_file else set()
     view: View | None = None
     for stage in stages(source, given.texts, fit, fit_file, True, MOST_SENTENCES):
-        scene = _Scene(given, source, stage.own.astype(np.float64), stage.fit_set, wish, chosen)
+        vectors = stage.own.astype(np.float64)
+        scene = _Scene(given, source, vectors, stage.fit_set, wish, chosen, tuned, after)
         view = replace(scene.view(), unused=away)
         yield replace(view, progress=stage.share)
     if view is not None:
@@ -124,10 +131,13 @@ class _Scene:
     fit_set: FitSet
     way: Way
     chosen: str
+    tuned: Source | None  # whose vectors are the ones after, where no way is
+    after: Floats | None
 
     def view(self) -> View:
         fitted = self.fit_set.fitted(self.way)
-        before, after = _cosines(self.vectors), _cosines(fitted(self.vectors))
+        before = _cosines(self.vectors)
+        after = _cosines(fitted(self.vectors) if self.after is None else self.after)
         pair = read_pair(self.chosen, len(before)) or post_processing.most_moved(before, after)
         title = W("similarity.explorer_title_after", way=self._named(fitted))
         return View(
@@ -143,6 +153,8 @@ class _Scene:
         )
 
     def _named(self, fitted: Fitted) -> Word:
+        if self.tuned:
+            return W("similarity.named_simcse")
         return way_word(self.way, fitted.n_features)
 
     def _caption(self, fitted: Fitted, before: Floats, after: Floats) -> Word:
@@ -223,7 +235,7 @@ class _Scene:
             "cut": whole,
             "beta_gamma": whole and self.way.beta == self.way.gamma == 0,
         }
-        if not still.get(self.way.name):
+        if self.tuned or not still.get(self.way.name):
             return shown(quantity, kept)
         # cosines equal but for rounding may swap places, so the cosines themselves are compared
         gap = float(np.abs(after - before).max())
@@ -276,9 +288,11 @@ class _Scene:
         """Return the same sentences under the encoder's other weights: raw, or after SimCSE."""
         source = self.source
         shipped = source.encoder in sentences.ADAPTERS
-        if len(self.vectors) > MOST_BOTH or not (shipped or source.adapter):
+        many = len(self.vectors) > MOST_BOTH
+        if not self.tuned and (many or not (shipped or source.adapter)):
             return []
-        other = replace(source, adapter="" if source.adapter else sentences.SHIPPED)
+        adapter = "" if source.adapter else sentences.SHIPPED
+        other = self.tuned or replace(source, adapter=adapter)
         found = other.vectors(self.given.texts).astype(np.float64)
         return [(W("similarity.explorer_other", encoder=other.name), _cosines(found))]
 
@@ -338,6 +352,7 @@ PANEL = Panel(
     explorer,
     explorer_controls,
     (
+        Preset("simcse", {"way": SIMCSE}),
         Preset("raw", {"way": "none"}),
         Preset(
             "few",

@@ -372,7 +372,7 @@ def _link(wish: Wish, token: str) -> Sequence[str | Word]:
         "panel": "explorer",
         "trained": token,
         "pooling": wish.fields["pooling"],
-        "way": "none",
+        "way": "simcse",
     }
     if wish.language != "zh":  # what stands there at first is Chinese
         query["texts"] = sample_text(wish.language)

@@ -1,7 +1,7 @@
 """Panel: where sentence vectors lie before and after: plane, cosines, spectrum, two numbers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from demos.similarity._common import (
     POOLING,
     RAW,
     ROUNDING,
+    SIMCSE,
     TRAINED,
     FitSet,
     Source,
+    before_after,
     bundled_pairs,
     encoder_control,
     encoder_word,
@@ -100,7 +102,7 @@ def space(
         texts_file: Path of a csv of pairs with labels, or a txt of sentences.
         encoder: auto or a bundled encoder, with or without its SimCSE adapter.
         pooling: P1 [CLS], P2 pooler, P3 mean of the last layer, P4 mean of the first and last.
-        way: none, centre, top, whiten, beta_gamma, zca or cut.
+        way: none, centre, top, whiten, beta_gamma, zca, cut, or simcse: the encoder's adapter.
         k: Directions kept by whiten and beta_gamma, coordinates by cut.
         n_removed: D of top.
         beta: Share of the mean taken off by beta_gamma.
@@ -111,14 +113,17 @@ def space(
         trained: Token of weights trained in the panel SimCSE live.
     """
     source, sample = _sample(what, texts, texts_file, encoder, pooling, hub, trained)
-    wish = Way(way, k, n_removed, beta, gamma)
+    tuned = None
+    if way == SIMCSE:
+        source, tuned = before_after(source)
+    wish = Way("none" if tuned else way, k, n_removed, beta, gamma)
     away = unused(way, hub=hub, trained=trained) - {"fit", "fit_file"}  # for the other ways
     away |= {"own": {"texts_file"}, "file": {"texts"}}.get(what, {"texts", "texts_file"})
     view: View | None = None
     for stage in stages(source, sample.texts, fit, fit_file, True, FIRST):
         part = sample.part(len(stage.own))
         vectors = stage.own[: len(part.texts)].astype(np.float64)
-        scene = _Scene(part, source, vectors, stage.fit_set, wish)
+        scene = _Scene(part, source, vectors, stage.fit_set, wish, tuned)
         view = replace(scene.view(show), unused=away)
         yield replace(view, progress=stage.share)
     if view is not None:
@@ -205,26 +210,30 @@ class _Scene:
     vectors: Floats
     fit_set: FitSet
     way: Way
+    tuned: Source | None  # whose vectors are the ones after, where no way is
+
+    @property
+    def shown(self) -> str:
+        """Key of what is shown as after."""
+        return SIMCSE if self.tuned else self.way.name
 
     def view(self, show: str) -> View:
         fitted = self.fit_set.fitted(self.way)
         after = fitted(self.vectors)
         name = way_word(self.way, fitted.n_features)
+        if self.tuned:
+            after = self.tuned.vectors(self.sample.texts).astype(np.float64)
+            name = W("similarity.named_simcse")
         spreads = self._spreads()
-        before, here = spreads["none"], spreads[self.way.name]
+        before, here = spreads["none"], spreads[self.shown]
         if show == "points":
-            figures = {
-                "disc_before": self._disc(self.vectors, W("similarity.space_title_before")),
-                "disc_after": self._disc(after, W("similarity.space_title_after", way=name)),
-                "cosines_before": self._cosines(self.vectors, W("similarity.space_cosines_before")),
-                "cosines_after": self._cosines(
-                    after, W("similarity.space_cosines_after", way=name)
-                ),
-            }
+            figures = self._points(after, name)
+        elif self.tuned:
+            figures = {"spectrum": self._spectra(after)}
         else:
             figures = {"spectrum": self._spectrum(fitted)}
-            if not math.isnan(before.alignment):
-                figures["arrows"] = self._arrows(spreads)
+        if show == "numbers" and not math.isnan(before.alignment):
+            figures["arrows"] = self._arrows(spreads)
         return View(
             figures,
             W(
@@ -251,7 +260,7 @@ class _Scene:
         return 2 * post_processing.positives(self.sample.labels)
 
     def _spreads(self) -> dict[str, Spread]:
-        """Return how the vectors lie after each way, and under the shipped SimCSE adapter."""
+        """Return how the vectors lie after each way, and under a SimCSE adapter."""
         rows = self._positives.tolist()
         others = [row + 1 for row in rows]
         made = {}
@@ -260,10 +269,12 @@ class _Scene:
             fitted = self.fit_set.tried(replace(plain, name=name))
             if fitted is not None:
                 made[name] = post_processing.spread(fitted(self.vectors), rows, others)
-        if not self.source.adapter and self.source.encoder in sentences.ADAPTERS:
-            trained = replace(self.source, adapter=sentences.SHIPPED)
-            vectors = trained.vectors(self.sample.texts)
-            made["simcse"] = post_processing.spread(vectors, rows, others)
+        tuned = self.tuned
+        if not tuned and not self.source.adapter and self.source.encoder in sentences.ADAPTERS:
+            tuned = replace(self.source, adapter=sentences.SHIPPED)
+        if tuned:
+            vectors = tuned.vectors(self.sample.texts)
+            made[SIMCSE] = post_processing.spread(vectors, rows, others)
         return made
 
     def _points(self, after: Floats, name: Word) -> dict[str, Figure]:
@@ -337,23 +348,27 @@ class _Scene:
             traces.append(_falling_line(shares, W("similarity.space_after"), "@blue", "solid"))
         if self.way.name in ("whiten", "beta_gamma"):
             marks = [vertical(fitted.k, W("similarity.space_cut", k=fitted.k), "@orange")]
-        return figure(
-            *traces,
-            x=axis(W("similarity.space_axis_direction"), range=[0, len(before) + 1]),
-            y=axis(W("similarity.space_axis_eigenvalue"), log=True, range=[-6, 0.2]),
-            marks=marks,
-            title=W("similarity.space_title_spectrum", fitted=self.fit_set.name),
-            height=420,
-        )
+        return _spectrum_figure(traces, marks, len(before), self.fit_set.name)
+
+    def _spectra(self, after: Floats) -> Figure:
+        """Return the eigenvalues of the sentences' own covariance, without and with an adapter."""
+        both = [whitening.singular_shares(whitening.eigenvalues(x)) ** 2
+                for x in (self.vectors, after)]  # fmt: skip
+        traces = [
+            _falling_line(both[0], W("similarity.space_before"), "@gray", "dot"),
+            _falling_line(both[1], W("similarity.space_after"), "@blue", "solid"),
+        ]
+        name = W("similarity.fitted_these", n=len(after))
+        return _spectrum_figure(traces, [], len(both[0]), name)
 
     def _arrows(self, spreads: dict[str, Spread]) -> Figure:
         """Return alignment against uniformity, an arrow from raw to each way."""
         start = spreads["none"]
         ends = [name for name in spreads if name != "none"]
-        notes = [_arrow(start, spreads[name], name == self.way.name) for name in ends]
+        notes = [_arrow(start, spreads[name], name == self.shown) for name in ends]
         traces = []
         for index, (name, one) in enumerate(spreads.items()):
-            look = {"size": 15 if name == self.way.name else 10, "symbol": SYMBOLS[index]}
+            look = {"size": 15 if name == self.shown else 10, "symbol": SYMBOLS[index]}
             color = CYCLE[index % len(CYCLE)]
             traces.append(
                 dots([one.uniformity], [one.alignment], W(f"similarity.mark_{name}"),
@@ -433,7 +448,8 @@ class _Scene:
         d = self.vectors.shape[1]
         if name in WAYS:
             return way_word(replace(plain_way(self.way, d), name=name), d)
-        return encoder_word(self.source.encoder, sentences.SHIPPED)
+        adapter = self.tuned.adapter if self.tuned else sentences.SHIPPED
+        return encoder_word(self.source.encoder, adapter)
 
     def _table(self, spreads: dict[str, Spread]) -> dict[str, Any]:
         found = list(spreads.values())
@@ -458,6 +474,19 @@ def _falling_line(shares: Floats, name: Word, color: str, dash: str) -> Trace:
     kept = shares[shares > 1e-9]
     return line(
         np.arange(1, len(kept) + 1), kept, name, color, dash=dash, hovertemplate="%{x}: %{y:.2e}"
+    )
+
+
+def _spectrum_figure(
+    traces: Sequence[Trace], marks: Sequence[dict[str, Any]], n: int, of: Word
+) -> Figure:
+    return figure(
+        *traces,
+        x=axis(W("similarity.space_axis_direction"), range=[0, n + 1]),
+        y=axis(W("similarity.space_axis_eigenvalue"), log=True, range=[-6, 0.2]),
+        marks=marks,
+        title=W("similarity.space_title_spectrum", fitted=of),
+        height=420,
     )
 
 
@@ -500,11 +529,12 @@ PANEL = Panel(
     space,
     space_controls,
     (
+        Preset("simcse", {"way": SIMCSE}),
         Preset("centre", {"way": "centre"}),
         Preset("numbers", {"show": "numbers"}),
         Preset("all", {"show": "numbers", "k": 768}),
         Preset("questions", {"what": "questions"}),
-        Preset("english", {"encoder": "minilm"}),
+        Preset("english", {"encoder": "minilm", "pooling": "P1"}),
         Preset("own", {"what": "own"}),
     ),
 )
