@@ -13,14 +13,22 @@ from demos.similarity._simcse_live import PANEL as _SIMCSE_LIVE
 from demos.similarity._simcse_live import simcse_live
 from demos.similarity._space import PANEL as _SPACE
 from demos.similarity._space import space
-from models import post_processing, sentences, simcse, similarity, similarity_benchmark, whitening
+from models import (
+    flow,
+    post_processing,
+    sentences,
+    simcse,
+    similarity,
+    similarity_benchmark,
+    whitening,
+)
 
 PANELS: tuple[Panel, ...] = (_EXPLORER, _SPACE, _BENCHMARK, _SIMCSE_LIVE, _DROPOUT_PAIR, _REPORTED)
 
 DEMO = Demo(
     key="similarity",
     panels=PANELS,
-    methods=(whitening, simcse, similarity, post_processing, sentences, similarity_benchmark),
+    methods=(whitening, simcse, similarity, post_processing, flow, sentences, similarity_benchmark),
     sources={
         "simcse": "https://kexue.fm/archives/8348",
         "whitening": "https://kexue.fm/archives/8069",

@@ -45,6 +45,7 @@ MOST_SENTENCES = 200
 MOST_NAMED = 24  # sentences whose names stand at the axes
 MOST_EXACT = 60  # sentences whose cosines are drawn with more than two decimals
 MOST_BOTH = 64  # sentences that are encoded a second time, raw or by SimCSE, for the pair
+FRAME = "#111111"  # on cells that are light in either theme
 SHORT, SHORTER = 8, 6  # Chinese characters of a name; two Latin ones take one's room
 ROWS, FEWER_ROWS = 120, 40  # pairs in the table
 
@@ -336,7 +337,7 @@ def _two(value: float) -> str:
 def _frame(pair: Sequence[int]) -> dict[str, Any]:
     y, x = pair
     box = {"type": "rect", "x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
-    return {**box, "line": {"color": "@ink", "width": 3}}
+    return {**box, "line": {"color": FRAME, "width": 3}}
 
 
 def _pick(values: Values, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,21 +100,17 @@ def _own(cells: Sequence[Cell], by: str, order: str) -> View:
     if not cells:
         return _nothing(W("similarity.reported_no_own"), unused)
     there = [cell for cell in cells if cell.simcse == cell.simcse]  # some have no adapter
-    readings = [
-        shown(
-            W(f"similarity.reported_better_simcse_{other}", task=task),
-            _count(part, "simcse", other),
-        )
-        for other in ("whitening", "raw")
-        for task, part in _by_task(there)
-    ]
-    readings += [
-        shown(
-            W("similarity.reported_better_whitening_raw", task=task),
-            _count(part, "whitening", "raw"),
-        )
-        for task, part in _by_task(cells)
-    ]
+    readings = []
+    for one, other, seen in (
+        ("simcse", "whitening", there),
+        ("simcse", "raw", there),
+        ("whitening", "raw", cells),
+    ):
+        for task, part in _by_task(seen):
+            post = "PAWSX" if task.startswith("pawsx") else "STS-B"
+            claim = "few" if post == "PAWSX" and one == "simcse" else "most"
+            note = W("similarity.reported_note_post", task=post, count=_posts(post, one, other))
+            readings.append(_claim(part, task, one, other, claim, note))
     caption = W("similarity.reported_caption_ours", n=len(cells))
     return View(_figures(cells, by, order), caption, readings, _table(cells), unused=unused)
 
@@ -242,16 +238,24 @@ def _count(cells: Sequence[Cell], one: str, other: str) -> Word:
     return W("similarity.reported_of", part=_n_better(cells, one, other), whole=len(cells))
 
 
-def _claim(cells: Sequence[Cell], task: str, one: str, other: str, claim: str) -> Reading:
+def _posts(task: str, one: str, other: str) -> Word:
+    """Return in how many of the post's cells one beats the other."""
+    return _count([cell for cell in chinese_cells() if cell.task == task], one, other)
+
+
+def _claim(
+    cells: Sequence[Cell], task: str, one: str, other: str, claim: str, note: Word | None = None
+) -> Reading:
     """Return in how many cells one beats the other, beside what the post says of it."""
     share = _n_better(cells, one, other) / len(cells)
     whole = len(chinese_cells()) // len(TASKS)
+    part = W("similarity.reported_note_part") if len(cells) < whole else None
     return Reading(
         W(f"similarity.reported_better_{one}_{other}", task=task),
         _count(cells, one, other),
         W(f"similarity.reported_{claim}"),
         held=share > 0.5 if claim == "most" else share < 0.5,
-        note=W("similarity.reported_note_part") if len(cells) < whole else None,
+        note=note or part,
     )
 
 

@@ -159,6 +159,7 @@ def loss_figure(state: State) -> Figure:
     """Return the loss of every step with the value it has when all vectors are equal."""
     steps = [step for step, _ in state.losses]
     losses = [max(loss, LEAST) for _, loss in state.losses]
+    narrow = min(losses) > state.collapse / 50  # no power of ten may lie between: 2 and 5 are named
     return figure(
         line(
             steps,
@@ -169,7 +170,7 @@ def loss_figure(state: State) -> Figure:
             marker={"size": 5, "color": "@blue"},
         ),
         x=_steps(state),
-        y=axis(W("similarity.simcse_live_axis_loss"), log=True),
+        y=axis(W("similarity.simcse_live_axis_loss"), log=True, dtick="D2" if narrow else 1),
         marks=[
             horizontal(
                 state.collapse,
