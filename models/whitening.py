@@ -348,13 +348,14 @@ def matryoshka(vectors: ArrayLike, n_components: float) -> Array:
 
 
 def _rows_at_once(d: int) -> int:
-    return max(256, 2**17 // d)
+    return max(256, 3 * 2**17 // d)
 
 
 def _decompose(seen: Moments, beta: float) -> tuple[Array, Array, int]:
     """Return eigenvalues falling (d,), axes as columns (d, d), and the rank."""
-    matrix = scatter(seen, beta)
-    found: tuple[Array, Array] = np.linalg.eigh(matrix)
+    from scipy.linalg import eigh
+
+    found: tuple[Array, Array] = eigh(scatter(seen, beta), driver="evd", check_finite=False)
     values, axes = np.maximum(found[0][::-1], 0), found[1][:, ::-1]
     strongest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
     axes = axes * np.where(strongest < 0, -1, 1).astype(axes.dtype)
