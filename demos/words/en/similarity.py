@@ -427,7 +427,7 @@ WORDS = {
     "dropout_pair_try_english_see": "MiniLM's lower layers stand the noise: even at p = 0.3 two views lie at .87, other sentences at .62.",
     # === reported ===
     "reported_title": "Reported results",
-    "reported_lead": "The tables of the posts, the papers and their repositories as they are printed, with what follows from them: where whitening helps, where SimCSE helps, and where neither does. Nothing here is computed by an encoder.",
+    "reported_lead": "The tables of the posts, the papers and their repositories as they are printed, with what follows from them: where whitening helps, where SimCSE helps, and where neither does. The last table is our own, measured beforehand; no encoder runs here.",
     "reported_math": "$$\\text{score}=100\\,\\rho_{\\text{Spearman}}(\\text{label},\\cos),\\qquad \\Delta_b=c-b,\\quad \\Delta_a=c-a$$\n\nIn each cell $a$ is the raw vector, $b$ whitening without reduction, $c$ SimCSE. P1 is [CLS] of the last layer, P2 the pooler without its tanh, P3 the mean of the last layer, P4 the mean of the first and the last. Labels of ATEC, BQ, LCQMC and PAWSX are 0 or 1, so even a perfect ranking stays at or below $100\\sqrt{3p(1-p)}$, 86.6 at most; STS-B is graded. Only differences within a column say something. The Chinese table is from [post 8348](https://kexue.fm/archives/8348), β and γ from [9079](https://kexue.fm/archives/9079), English from [8069](https://kexue.fm/archives/8069) and [arXiv 2104.08821](https://arxiv.org/abs/2104.08821).",
     "reported_table": "Table",
     "reported_table_chinese": "Chinese, 30 × 5 (post 8348)",

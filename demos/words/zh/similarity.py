@@ -246,7 +246,7 @@ WORDS = {
     "benchmark_curve_cut": "截取前 k 维",
     "benchmark_mark_raw": "原始",
     "benchmark_mark_ceiling": "上限 {value}",
-    "benchmark_caption": "共 {n} 种组合，{measure}：最好的是{row}，{way}，100 ρ = {best}。",
+    "benchmark_caption": "共 {n} 种组合，{measure}：最好的是 {row}，{way}，100 ρ = {best}。",
     "benchmark_caption_none": "共 {n} 行，但没有一个分数有定义：标注或余弦全都相等。",
     "benchmark_reading_ceiling": "{data}：最好的 100 ρ 与标注决定的上限",
     "benchmark_note_ceiling": "正例比例 p = {share}；100 √(3p(1−p)) = {bound}，精确值还与句对数有关",
@@ -427,7 +427,7 @@ WORDS = {
     "dropout_pair_try_english_see": "MiniLM 的低层经得起噪声：p = 0.3 时同一句仍有 0.87，其他句子 0.62。",
     # === reported ===
     "reported_title": "已发表的结果",
-    "reported_lead": "原文、论文和代码库公布的表格，以及由这些数字能推出的结论：白化在哪里有用，SimCSE 在哪里有用，哪里两者都没有用。这里的数字都是抄录的，没有运行编码器。",
+    "reported_lead": "原文、论文和代码库公布的表格，以及由这些数字能推出的结论：白化在哪里有用，SimCSE 在哪里有用，哪里两者都没有用。最后一张表是本页事先实测的；这里不运行编码器。",
     "reported_math": "$$\\text{得分}=100\\,\\rho_{\\text{Spearman}}(\\text{标签},\\cos),\\qquad \\Delta_b=c-b,\\quad \\Delta_a=c-a$$\n\n每格里 $a$ 是原始向量，$b$ 是不降维的白化，$c$ 是 SimCSE。P1 取最后一层的 [CLS]，P2 是去掉 tanh 的 Pooler，P3 对最后一层取平均，P4 对第一层和最后一层取平均。ATEC、BQ、LCQMC、PAWSX 的标签只有 0 和 1，所以即使排序完全正确，得分也不超过 $100\\sqrt{3p(1-p)}$，至多 86.6；STS-B 的标签是分级的。只有同一列之内的差别才有意义。中文表格来自[博文 8348](https://kexue.fm/archives/8348)，β 与 γ 来自 [9079](https://kexue.fm/archives/9079)，英文结果来自 [8069](https://kexue.fm/archives/8069) 和 [arXiv 2104.08821](https://arxiv.org/abs/2104.08821)。",
     "reported_table": "表格",
     "reported_table_chinese": "中文，30 × 5（博文 8348）",
