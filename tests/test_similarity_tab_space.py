@@ -109,6 +109,52 @@ def test_raw_stands_beside_simcse(show):
         assert [a["arrowwidth"] > 2 for a in arrows] == [False] * 6 + [True]
 
 
+def saved(tmp_path, array):
+    path = tmp_path / "vectors.npy"
+    np.save(path, array, allow_pickle=True)
+    return str(path)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int8])
+def test_vectors_made_elsewhere(dtype, tmp_path, rng):
+    x = (20 * rng.normal(size=(40, 6)) + 50).astype(dtype)
+    view = last(what="file", texts_file=saved(tmp_path, x), way="whiten", k=4)
+    assert "your vectors of 6 dimensions" in view.caption.text("en")
+    assert all(reading.held is not False for reading in view.readings)
+    upper = cosine_matrix(x.astype(np.float32))[np.triu_indices(40, 1)]
+    assert view.table["mean_cosine"][0] == pytest.approx(upper.mean(), abs=1e-6)
+    assert {"encoder", "pooling", "hub", "trained", "fit", "fit_file"} <= view.unused
+    assert len(view.pictures["disc_before"].data[-1]["x"]) == 40
+    numbers = last(what="file", texts_file=saved(tmp_path, x), show="numbers", k=4)
+    assert list(numbers.pictures) == ["spectrum"]
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.arange(5.0), "got 5 × 1"),
+        (np.zeros((1, 4)), "got 1 × 4"),
+        (np.zeros((2, 1025)), "2 to 1024 columns"),
+        (np.zeros((2, 3, 4)), "rows and columns"),
+        (np.array([[1, np.nan], [2, 3]]), "not finite"),
+        (np.array([[object(), 1]], dtype=object), "Python objects"),
+        (np.array([["a", "b"]]), "not real numbers"),
+        (np.array([[1e13, 1.0], [2, 3]]), "below"),
+        (np.ones((5, 4)), "no variance to scale"),
+    ],
+)
+def test_vectors_that_are_none_are_refused(array, says, tmp_path):
+    with pytest.raises(InputError, match=says):
+        last(what="file", texts_file=saved(tmp_path, array))
+
+
+def test_more_vectors_than_fit_are_cut_and_said(tmp_path, rng):
+    view = last(what="file", texts_file=saved(tmp_path, rng.normal(size=(600, 5))), k=4)
+    assert any(note.key == "similarity.note_first" for note in view.notes)
+    with pytest.raises(InputError, match="no SimCSE adapter"):
+        last(what="file", way="simcse", texts_file=saved(tmp_path, rng.normal(size=(9, 5))))
+
+
 def test_a_shipped_adapter_gets_its_arrow(monkeypatch):
     monkeypatch.setattr(sentences, "ADAPTERS", {toy_encoder.FIRST: "x"})
     view = last(show="numbers")

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from demos.controls import Choice, Control, Text, Upload
+from demos.controls import Choice, Control, InputError, Text, Upload, table_values
 from demos.figures import CYCLE, Figure, Trace, axis, dots, figure, line, vertical
 from demos.panel import Panel, Preset
 from demos.similarity._common import (
@@ -20,6 +20,7 @@ from demos.similarity._common import (
     TRAINED,
     FitSet,
     Source,
+    Vectors,
     before_after,
     bundled_pairs,
     encoder_control,
@@ -54,6 +55,8 @@ Rows = NDArray[np.int64]
 MOST_SENTENCES = 500
 FIRST = 96  # sentences that the first picture shows
 MOST_DOTS = 400
+MOST_FEATURES = 1024  # of vectors made elsewhere
+LARGEST = 1e12  # their squares and the sums of these stay exact enough in single precision
 BINS = 40
 SYMBOLS = ("square", "circle", "diamond", "star", "cross", "x", "triangle-up", "pentagon")
 HOVER = "%{x:.3f}, %{y:.3f}"
@@ -67,7 +70,7 @@ def space_controls() -> dict[str, Control]:
         "show": Choice(default="points", options=("points", "numbers"), radio=True),
         "what": Choice(default="pairs", options=("pairs", "traps", "questions", "own", "file")),
         "texts": Text(default=text("zh"), length=8000, lines=6),
-        "texts_file": Upload(suffixes=(".txt", ".csv")),
+        "texts_file": Upload(suffixes=(".txt", ".csv", ".npy")),
         "encoder": encoder_control(),
         "pooling": POOLING,
         **post_processing_controls(),
@@ -99,7 +102,7 @@ def space(
         show: points (disc and cosines) or numbers (spectrum, alignment and uniformity).
         what: Bundled scored pairs, traps or questions, own sentences, or a file.
         texts: Own sentences, one a line.
-        texts_file: Path of a csv of pairs with labels, or a txt of sentences.
+        texts_file: Path of a csv of pairs with labels, a txt of sentences, or a npy of vectors.
         encoder: auto or a bundled encoder, with or without its SimCSE adapter.
         pooling: P1 [CLS], P2 pooler, P3 mean of the last layer, P4 mean of the first and last.
         way: none, centre, top, whiten, beta_gamma, zca, cut, or simcse: the encoder's adapter.
@@ -113,12 +116,16 @@ def space(
         trained: Token of weights trained in the panel SimCSE live.
     """
     source, sample = _sample(what, texts, texts_file, encoder, pooling, hub, trained)
+    if isinstance(source, Given):
+        fit = "these"  # nothing else is known of where they come from
     tuned = None
     if way == SIMCSE:
         source, tuned = before_after(source)
     wish = Way("none" if tuned else way, k, n_removed, beta, gamma)
     away = unused(way, hub=hub, trained=trained) - {"fit", "fit_file"}  # for the other ways
     away |= {"own": {"texts_file"}, "file": {"texts"}}.get(what, {"texts", "texts_file"})
+    if isinstance(source, Given):
+        away |= {"encoder", "pooling", "hub", "trained", "fit", "fit_file"}
     view: View | None = None
     for stage in stages(source, sample.texts, fit, fit_file, True, FIRST):
         part = sample.part(len(stage.own))
@@ -155,6 +162,47 @@ class Sample:
         return replace(self, texts=self.texts[:n], labels=self.labels[: n // 2])
 
 
+@dataclass(frozen=True)
+class Given(Source):
+    """Vectors that a visitor made elsewhere, in the place of an encoder.
+
+    Args:
+        rows: (n, d), in the order of the sample.
+    """
+
+    rows: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1)), compare=False)
+
+    @property
+    def name(self) -> Word:
+        """What they are."""
+        return W("similarity.given_vectors", d=self.rows.shape[1])
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Return as many of them as there are texts, from the first on."""
+        return self.rows[: len(texts)].astype(np.float32)
+
+
+def _given_vectors(name: Word, path: str) -> tuple[Source, Sample]:
+    """Return the vectors of a npy file, one a row.
+
+    Raises:
+        InputError: It is no table of finite numbers, or too small or too wide.
+    """
+    rows = table_values(name, path)
+    n, d = rows.shape
+    if n < 2 or not 2 <= d <= MOST_FEATURES:
+        raise InputError(
+            W("similarity.error_vectors", field=name, rows=n, columns=d, most=MOST_FEATURES)
+        )
+    if not np.abs(rows).max() < LARGEST:
+        raise InputError(W("similarity.error_huge", field=name, limit=LARGEST))
+    kept = rows[:MOST_SENTENCES]
+    notes = (W("similarity.note_first", n=len(kept), all=n),) if n > len(kept) else ()
+    texts = tuple(f"#{index + 1}" for index in range(len(kept)))
+    source = Given("", "npy", "", "en", kept)
+    return source, Sample(texts, np.zeros(0), len(kept), notes)
+
+
 def _sample(
     what: str,
     texts: str,
@@ -180,13 +228,15 @@ def _sample(
 def _file_sample(
     path: str | None, encoder: str, pooling: str, hub: str, trained: str
 ) -> tuple[Source, Sample]:
-    field = W("similarity.texts_file")
+    name = W("similarity.texts_file")
+    if path is not None and path.lower().endswith(".npy"):
+        return _given_vectors(name, path)
     if path is not None and path.lower().endswith(".txt"):
-        given = file_sentences(field, path, MOST_SENTENCES)
+        given = file_sentences(name, path, MOST_SENTENCES)
         source = source_of(encoder, pooling, given.texts, hub, trained)
         notes = tuple(text_notes(given))
         return source, Sample(given.texts, np.zeros(0), len(given.texts), notes)
-    pairs = file_pairs(field, path)
+    pairs = file_pairs(name, path)
     source = source_of(encoder, pooling, pairs.first, hub, trained)
     return source, _mixed(pairs)
 
