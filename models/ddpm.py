@@ -20,7 +20,6 @@ data and the joint KL in terms of the error of x_0: derived here.
 """
 
 import math
-import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import one_of
+from models.checks import number, one_of, whole_number
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]  # float64, or float32 for pictures: what comes in goes out
@@ -45,37 +44,9 @@ SIGMAS = ("b", "beta_tilde", "between", "optimal", "none")
 # --- Checks ---------------------------------------------------------------------------------------
 
 
-def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Return a count as int; 8.0 counts as 8, True does not count.
-
-    Raises:
-        ValueError: If the value is not a whole number in low..high.
-    """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not (real and low <= value <= high and value % 1 == 0):
-        raise ValueError(f"{name} must be a whole number in {low}..{high}, got {value!r}")
-    return int(value)
-
-
-def number(name: str, value: Any, low: float, high: float, is_open: bool = False) -> float:
-    """Return a number as float.
-
-    Args:
-        name: Of the argument, for the message.
-        value: The number.
-        low: Lower end.
-        high: Upper end; infinity stands for any finite number.
-        is_open: Whether both ends are excluded.
-
-    Raises:
-        ValueError: If the value is not a finite real number in the interval.
-    """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    inside = real and math.isfinite(value) and low <= value <= high
-    if not inside or (is_open and value in (low, high)):
-        ends = f"({low:g}, {high:g})" if is_open else f"[{low:g}, {high:g}]"
-        raise ValueError(f"{name} must be a finite number in {ends}, got {value!r}")
-    return float(value)
+def _inside(name: str, value: Any) -> float:
+    """Return a number strictly between 0 and 1."""
+    return number(name, value, 0, 1, above=True, below=True)
 
 
 def as_floats(name: str, values: ArrayLike) -> Array:
@@ -190,25 +161,25 @@ def su(n_steps: float = 1000, end: float = 0.02) -> Schedule:
     Raises:
         ValueError: If n_steps is not in 1..10 000 or end not in (0, 1), as in each maker below.
     """
-    T, last = _n_steps(n_steps), number("end", end, 0, 1, is_open=True)
+    T, last = _n_steps(n_steps), _inside("end", end)
     return Schedule(last * np.arange(1, T + 1) / T, "su")
 
 
 def su_rescaled(n_steps: float = 1000, end: float = 0.02) -> Schedule:
     """Return b_t^2 = min(1000 end t/T^2, 0.999): Su's noise in all, whatever T."""
-    T, last = _n_steps(n_steps), number("end", end, 0, 1, is_open=True)
+    T, last = _n_steps(n_steps), _inside("end", end)
     return Schedule(np.minimum(1000 * last * np.arange(1, T + 1) / T**2, MAX_BETA), "su_rescaled")
 
 
 def linear(n_steps: float = 1000, start: float = 1e-4, end: float = 0.02) -> Schedule:
     """Return beta rising evenly from start to end (2006.11239, section 4)."""
-    ends = number("start", start, 0, 1, is_open=True), number("end", end, 0, 1, is_open=True)
+    ends = (number("start", start, 0, 1, above=True, below=True), _inside("end", end))
     return Schedule(np.linspace(*ends, _n_steps(n_steps)), "linear")
 
 
 def scaled_linear(n_steps: float = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
     """Return beta whose root rises evenly, as in Stable Diffusion: A_T is not near 0."""
-    ends = number("start", start, 0, 1, is_open=True), number("end", end, 0, 1, is_open=True)
+    ends = (number("start", start, 0, 1, above=True, below=True), _inside("end", end))
     roots = np.linspace(math.sqrt(ends[0]), math.sqrt(ends[1]), _n_steps(n_steps))
     return Schedule(roots**2, "scaled_linear")
 
@@ -268,7 +239,7 @@ def end_information(schedule: Schedule, mean_square: float = 1.0) -> float:
     Raises:
         ValueError: If mean_square is negative or not finite.
     """
-    square = number("mean_square", mean_square, 0, math.inf)
+    square = number("mean_square", mean_square, 0)
     log_noise = float(np.log(-np.expm1(schedule.log_alpha_bar[-1])))
     return ((square - 1) * float(schedule.alpha_bar[-1]) - log_noise) / 2
 

@@ -26,18 +26,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.checks import one_of
-from models.ddpm import (
-    Array,
-    Denoiser,
-    Floats,
-    Schedule,
-    as_floats,
-    as_step,
-    level_variance,
-    number,
-    whole_number,
-)
+from models.checks import number, one_of, whole_number
+from models.ddpm import Array, Denoiser, Floats, Schedule, as_floats, as_step, level_variance
 from models.ddpm_samplers import PREDICTIONS, Plan, Rule, eta_limit, make_plan, visited_times
 
 MAX_POINTS = 5000

@@ -11,7 +11,8 @@ Shapes: edges (n_bins + 1,), shares (n_bins,). Units: those of the data; shares 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.ddpm import Floats, Schedule, as_floats, as_step, whole_number
+from models.checks import whole_number
+from models.ddpm import Floats, Schedule, as_floats, as_step
 from models.ddpm_exact import Mixture
 
 

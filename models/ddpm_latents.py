@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.checks import one_of
-from models.ddpm import Array, Floats, as_floats, number
+from models.checks import number, one_of
+from models.ddpm import Array, Floats, as_floats
 from models.ddpm_samplers import arc, slerp
 
 PATHS = ("arc", "slerp", "line")

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import one_of
+from models.checks import number, one_of, whole_number
 from models.ddpm import (
     SIGMAS,
     Array,
@@ -39,10 +39,8 @@ from models.ddpm import (
     Schedule,
     as_floats,
     as_step,
-    number,
     sigma,
     transition,
-    whole_number,
 )
 
 Integers = NDArray[np.int64]
@@ -136,7 +134,7 @@ class Rule:
     def __post_init__(self) -> None:
         one_of("method", self.method, METHODS)
         one_of("sigma", self.sigma, SIGMAS)
-        object.__setattr__(self, "eta", number("eta", self.eta, 0, math.inf))
+        object.__setattr__(self, "eta", number("eta", self.eta, 0))
 
 
 RULES = {
@@ -299,7 +297,7 @@ def guide(unconditional: Array, conditional: Array, scale: float) -> Array:
     Raises:
         ValueError: If scale is not finite.
     """
-    weight = number("scale", scale, -math.inf, math.inf)
+    weight = number("scale", scale)
     return np.asarray(unconditional + weight * (conditional - unconditional))
 
 
@@ -309,7 +307,7 @@ def guided(unconditional: Denoiser, conditional: Denoiser, scale: float) -> Deno
     Raises:
         ValueError: If scale is not finite.
     """
-    weight = number("scale", scale, -math.inf, math.inf)
+    weight = number("scale", scale)
     if weight in (0, 1):
         return conditional if weight else unconditional
     return lambda x, t: guide(unconditional(x, t), conditional(x, t), weight)
@@ -450,7 +448,7 @@ def sample(
     x = as_floats("start", start)
     one_of("predicts", predicts, PREDICTIONS)
     if clip is not None:
-        number("clip", clip, 0, math.inf, is_open=True)
+        number("clip", clip, 0, above=True)
     if noises is None and (plan.sigma > 0).any():
         raise ValueError("noises must be given for a plan that draws noise, got None")
     if predicts == "eps" and plan.A[0] < SMALL_SIGNAL:

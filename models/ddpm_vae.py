@@ -24,13 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from models.checks import number
 from models.ddpm import (
     Floats,
     Schedule,
     as_floats,
     end_information,
     level_variance,
-    number,
     reverse_costs,
     transition,
 )

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import adapters
+from models.checks import number, whole_number
 from models.encoder import Encoder
-from models.similarity import number, pool, whole_number
+from models.similarity import pool
 
 ATTENTION = 0.1  # dropout of the attention's probabilities in the checkpoints
 HIGHEST = 0.9  # rate

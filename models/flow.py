@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models import whitening
-from models.similarity import Floats, as_vectors, whole_number
+from models.checks import whole_number
+from models.similarity import Floats, as_vectors
 from models.whitening import Whitening
 
 if TYPE_CHECKING:

@@ -20,14 +20,13 @@ scorer, the closed forms at zero scores and the additive test: derived here.
 """
 
 import math
-import sys
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import rope as rotary
-from models.rope import whole_number
+from models.checks import number, whole_number
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -400,7 +399,7 @@ def expected_f1_loss(scores: ArrayLike, f1: ArrayLike, entropy_weight: float = 0
     Raises:
         ValueError: If shapes do not fit, a score is NaN or +inf, or no span is possible.
     """
-    weight = rotary.number("entropy_weight", entropy_weight, 0)
+    weight = number("entropy_weight", entropy_weight, 0)
     s = mask(scores)
     good = _array("f1", f1, s.shape[-2:])
     flat = s.reshape(*s.shape[:-2], -1)
@@ -438,7 +437,7 @@ def decode(scores: ArrayLike, threshold: float = 0.0) -> NDArray[np.void]:
     if cells.ndim != 3 or cells.shape[1] != cells.shape[2] or not len(cells):
         raise ValueError(f"scores must have shape (m, n, n), m at least 1, got {cells.shape}")
     n = cells.shape[1]
-    bound = rotary.number("threshold", threshold, -sys.float_info.max)
+    bound = number("threshold", threshold)
     with np.errstate(over="ignore"):  # beyond float32 it becomes an infinity, which is as good
         floor = cells.dtype.type(bound)
     at = np.flatnonzero(~(cells <= floor) & upper(n))  # not "<=": a NaN is not passed over

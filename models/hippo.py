@@ -21,15 +21,14 @@ NeurIPS 2019. Code HazyResearch/hippo-code, state-spaces/s4. Eigenvalues of LegT
 
 import functools
 import math
-import numbers
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from models.checks import number, one_of, whole_number
 
 Array = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -72,42 +71,13 @@ MEASURES: dict[str, Measure] = {
 # --- Checks ---------------------------------------------------------------------------------------
 
 
-def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return a count as int; 8.0 counts as 8, True does not count.
-
-    Raises:
-        ValueError: If the value is not a whole number between low and high, both included.
-    """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    whole = bool(real and math.isfinite(value) and value % 1 == 0)
-    if not (whole and low <= value and (high is None or value <= high)):
-        domain = f"at least {low}" + ("" if high is None else f" and at most {high}")
-        raise ValueError(f"{name} must be a whole number {domain}, got {value!r}")
-    return int(value)
-
-
 def positive(name: str, value: Any) -> float:
     """Return a number as float.
 
     Raises:
         ValueError: If the value is not a real number greater than 0 and finite.
     """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not (real and 0 < value <= sys.float_info.max):
-        raise ValueError(f"{name} must be a number greater than 0 and finite, got {value!r}")
-    return float(value)
-
-
-def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Check a choice.
-
-    Raises:
-        ValueError: If the value is not allowed; the message lists what is.
-    """
-    choices = tuple(allowed)
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-    return str(value)
+    return number(name, value, 0, above=True)
 
 
 @dataclass(frozen=True)
@@ -688,10 +658,7 @@ def delay_output(memory: Memory, lag: Any) -> Array:
         ValueError: If the measure is not "legt" or the lag outside its window.
     """
     one_of("measure", memory.measure, ["legt"])
-    real = isinstance(lag, numbers.Real)
-    if not (real and 0 <= lag <= memory.window):
-        raise ValueError(f"lag must be in [0, {memory.window:g}], got {lag!r}")
-    z = 1 - 2 * float(lag) / memory.window
+    z = 1 - 2 * number("lag", lag, 0, memory.window) / memory.window
     return np.asarray(legendre_values(memory.order, z) * roots(memory.order) / memory.scale)
 
 
@@ -730,9 +697,7 @@ def legs_solve(lam: Any, v: ArrayLike) -> Array:
     """
     from scipy.linalg.lapack import dtbtrs
 
-    real = isinstance(lam, numbers.Real)
-    if not (real and 0 <= lam < math.inf):
-        raise ValueError(f"lam must be at least 0 and finite, got {lam!r}")
+    lam = number("lam", lam, 0)
     right = np.asarray(v, np.float64)
     order = right.shape[-1]
     n, q = np.arange(order), roots(order)

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import one_of, whole_number
 from models.hippo import (
     Array,
     Complexes,
@@ -44,13 +45,11 @@ from models.hippo import (
     laguerre_values,
     legendre_values,
     matrices,
-    one_of,
     positive,
     reconstruct,
     remembered,
     roots,
     system,
-    whole_number,
 )
 
 METHODS = ("forward", "backward", "bilinear", "exact")

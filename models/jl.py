@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.jl_bounds import whole_number
+from models.checks import one_of, whole_number
 
 Array = NDArray[Any]  # float32 or float64, as the points are
 Indices = NDArray[np.intp]
@@ -124,9 +124,9 @@ def make_points(kind: str, n_samples: int, n_features: int, rng: np.random.Gener
     Raises:
         ValueError: If the kind is unknown or a count is not positive.
     """
-    _one_of("kind", kind, POINTS)
+    one_of("kind", kind, POINTS)
     return POINTS[kind](
-        whole_number("n_samples", n_samples), whole_number("n_features", n_features), rng
+        whole_number("n_samples", n_samples, 1), whole_number("n_features", n_features, 1), rng
     )
 
 
@@ -155,7 +155,7 @@ def load_points(name: str) -> RealPoints:
     Raises:
         ValueError: If the name is unknown.
     """
-    _one_of("name", name, REAL_POINTS)
+    one_of("name", name, REAL_POINTS)
     with np.load(ASSETS / f"{name}.npz", allow_pickle=False) as stored:
         points, labels = stored["points"], stored["labels"]
     points.setflags(write=False)
@@ -261,8 +261,8 @@ def matrix(kind: str, n_components: int, n_features: int, rng: np.random.Generat
         ValueError: If the kind is unknown or has no matrix without data ("pca"), or a count is not
             positive.
     """
-    _one_of("kind", kind, [known for known in KINDS if known != "pca"])
-    k, m = whole_number("n_components", n_components), whole_number("n_features", n_features)
+    one_of("kind", kind, [known for known in KINDS if known != "pca"])
+    k, m = whole_number("n_components", n_components, 1), whole_number("n_features", n_features, 1)
     if kind == "orthogonal":
         return orthogonal_matrix(k, m, rng)
     if kind == "srht":
@@ -390,11 +390,11 @@ def project(
     Raises:
         ValueError: If the points, the kind or n_components are outside their domains.
     """
-    return _project(as_points(points), whole_number("n_components", n_components), kind, rng)
+    return _project(as_points(points), whole_number("n_components", n_components, 1), kind, rng)
 
 
 def _project(points: Array, n_components: int, kind: str, rng: np.random.Generator) -> Array:
-    _one_of("kind", kind, KINDS)
+    one_of("kind", kind, KINDS)
     n_samples, n_features = points.shape
     if kind == "pca":
         return principal_components(points, n_components)
@@ -506,7 +506,7 @@ def choose_pairs(
     Raises:
         ValueError: If a count is not positive, or a sample is needed and rng is missing.
     """
-    n, limit = whole_number("n_samples", n_samples), whole_number("max_pairs", max_pairs)
+    n, limit = whole_number("n_samples", n_samples, 1), whole_number("max_pairs", max_pairs, 1)
     everything = Pairs(np.arange(n), max(0, n - 1))
     if everything.n_all <= limit:
         return everything
@@ -863,8 +863,8 @@ def trials(
     Raises:
         ValueError: If an argument is outside its domain.
     """
-    whole_number("n_components", n_components)
-    whole_number("n_trials", n_trials)
+    whole_number("n_components", n_components, 1)
+    whole_number("n_trials", n_trials, 1)
     for _ in range(n_trials):
         yield distortion(before, _project(before.points, n_components, kind, rng), eps)
 
@@ -897,13 +897,13 @@ def inner_product_error(points: ArrayLike, projected: ArrayLike) -> tuple[float,
 
 def sample_squared_norms(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw ||u||^2 for n_draws vectors u with entries N(0, 1/n), float64 (n_draws,)."""
-    blocks = _vector_blocks(whole_number("n", n), whole_number("n_draws", n_draws), rng)
+    blocks = _vector_blocks(whole_number("n", n, 1), whole_number("n_draws", n_draws, 1), rng)
     return np.concatenate([np.vecdot(u, u, dtype=np.float64) / n for u in blocks])
 
 
 def sample_inner_products(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw <u, v> for n_draws independent pairs with entries N(0, 1/n), float64 (n_draws,)."""
-    blocks = _vector_blocks(2 * whole_number("n", n), whole_number("n_draws", n_draws), rng)
+    blocks = _vector_blocks(2 * whole_number("n", n, 1), whole_number("n_draws", n_draws, 1), rng)
     return np.concatenate([np.vecdot(w[:, :n], w[:, n:], dtype=np.float64) / n for w in blocks])
 
 
@@ -918,7 +918,9 @@ def pair_angles(n_vectors: int, n: int, rng: np.random.Generator) -> NDArray[np.
     Returns:
         Angles in radians (n_vectors (n_vectors - 1) / 2,).
     """
-    vectors = rng.standard_normal((whole_number("n_vectors", n_vectors, 2), whole_number("n", n)))
+    vectors = rng.standard_normal(
+        (whole_number("n_vectors", n_vectors, 2), whole_number("n", n, 1))
+    )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = (vectors @ vectors.T)[np.triu_indices(n_vectors, 1)]
     return np.asarray(np.arccos(np.clip(cosines, -1, 1)))
@@ -935,7 +937,9 @@ def random_gram(
     Returns:
         W'W (n_columns, n_columns) and its eigenvalues (n_columns,), ascending.
     """
-    w = rng.standard_normal((whole_number("n_rows", n_rows), whole_number("n_columns", n_columns)))
+    w = rng.standard_normal(
+        (whole_number("n_rows", n_rows, 1), whole_number("n_columns", n_columns, 1))
+    )
     gram = w.T @ w / n_rows
     return gram, np.asarray(np.linalg.eigvalsh(gram), np.float64)
 
@@ -1007,11 +1011,6 @@ def _bins(values: Array, low: float, high: float, n_bins: int) -> Indices:
 def _counts(values: Array, low: float, high: float, n_bins: int) -> NDArray[np.int64]:
     inside = values[(values >= low) & (values <= high)]
     return np.bincount(_bins(inside, low, high, n_bins), minlength=n_bins)
-
-
-def _one_of(name: str, value: str, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 def _of_safe_size(array: Array) -> Array:

@@ -22,10 +22,11 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from models.checks import whole_number
 
 Floats = NDArray[np.float64]
 
@@ -666,7 +667,7 @@ def log_count(n_samples: int) -> float:
     Raises:
         ValueError: If n_samples is not an integer, is below 1, or is infinite.
     """
-    return math.log(whole_number("n_samples", n_samples))
+    return math.log(whole_number("n_samples", n_samples, 1))
 
 
 def log_pair_count(n_samples: int) -> float:
@@ -675,21 +676,8 @@ def log_pair_count(n_samples: int) -> float:
     Raises:
         ValueError: If n_samples is not an integer of at least 1.
     """
-    n = whole_number("n_samples", n_samples)
+    n = whole_number("n_samples", n_samples, 1)
     return math.log(n * (n - 1) // 2) if n > 1 else -math.inf
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """Return value as int: integers and whole floats pass; 1.5, inf, nan, True and text do not.
-
-    Raises:
-        ValueError: If value is not a whole number of at least `least`.
-    """
-    number = int(value) if isinstance(value, float) and value.is_integer() else value
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    if not whole or number < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
-    return int(number)
 
 
 def _within(

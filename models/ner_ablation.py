@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import global_pointer, ner, rope
-from models.checks import one_of
+from models.checks import one_of, whole_number
 from models.global_pointer import Span
-from models.rope import whole_number
 
 Floats = NDArray[np.float64]
 

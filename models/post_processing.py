@@ -30,20 +30,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import whitening
-from models.checks import one_of
+from models.checks import number, one_of, whole_number
 from models.similarity import (
     Floats,
     alignment,
     as_floats,
     as_vectors,
     mean_cosine,
-    number,
     pair_cosines,
     same_shape,
     spearman,
     uniformity,
     unit,
-    whole_number,
 )
 from models.whitening import Collapse, Moments, Whitening
 

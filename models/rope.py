@@ -22,13 +22,13 @@ ALiBi: Press et al. 2021, arXiv 2108.12409.
 """
 
 import math
-import numbers
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from models.checks import number, one_of, whole_number
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,52 +40,6 @@ MAX_CELLS = 1 << 24  # of a matrix made at one call: 4096 x 4096; above, sample 
 
 
 # --- Checks ---------------------------------------------------------------------------------------
-
-
-def number(
-    name: str, value: Any, low: float, high: float = sys.float_info.max, *, above: bool = False
-) -> float:
-    """Return a number as float, or say which argument is outside which domain.
-
-    Args:
-        name: Argument's name, for the message.
-        value: Anything.
-        low: Least value allowed; excluded if `above`.
-        high: Largest value allowed; by default any finite one.
-        above: Whether the value must exceed `low`.
-
-    Raises:
-        ValueError: If the value is not a real number of that domain; NaN never is.
-    """
-    real = isinstance(value, numbers.Real)
-    if not (real and low <= value <= high and not (above and value == low)):
-        domain = f"{'greater than' if above else 'at least'} {low:g}"
-        domain += " and finite" if high == sys.float_info.max else f" and at most {high:g}"
-        raise ValueError(f"{name} must be a number {domain}, got {value!r}")
-    return float(value)
-
-
-def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return a count as int; 8.0 counts as 8.
-
-    Raises:
-        ValueError: If the value is not a whole number between low and high, both included.
-    """
-    whole = isinstance(value, numbers.Real) and math.isfinite(value) and value % 1 == 0
-    if not (whole and low <= value and (high is None or value <= high)):
-        domain = f"at least {low}" + ("" if high is None else f" and at most {high}")
-        raise ValueError(f"{name} must be a whole number {domain}, got {value!r}")
-    return int(value)
-
-
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Check a choice.
-
-    Raises:
-        ValueError: If the value is not allowed; the message lists what is.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 # --- Rotation -------------------------------------------------------------------------------------

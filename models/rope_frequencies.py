@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.rope import Array, frequencies, number, whole_number
+from models.checks import number, whole_number
+from models.rope import Array, frequencies
 
 TURN = 2 * math.pi
 CI_ROOT = 0.6165054856207162  # first zero of the cosine integral Ci

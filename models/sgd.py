@@ -21,11 +21,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import one_of, whole_number
 from models.sgd_schedules import AdaGradNorm, Floats, Schedule, as_schedule, n_steps_of
 
 Indices = NDArray[np.intp]
@@ -318,8 +319,8 @@ class Problem:
     kink: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, KINDS)
-        _one_of("kink", self.kink, (0, 1))
+        one_of("kind", self.kind, KINDS)
+        one_of("kink", self.kink, (0, 1))
         _check_radius(self.radius)
         _check_samples(self.kind, self.features, self.targets)
 
@@ -720,7 +721,7 @@ def one_point(kind: str, dim: int = 1, radius: float | None = None, kink: int = 
     Raises:
         ValueError: If the kind is another, or dim is outside 1 .. 64.
     """
-    _one_of("kind", kind, ("norm", "noisy_norm", "double_well"))
+    one_of("kind", kind, ("norm", "noisy_norm", "double_well"))
     weights = np.array([1.0, 1, 1, -1]) if kind == "noisy_norm" else np.ones(1)
     return Problem(kind, np.zeros((len(weights), _dim(dim))), weights, radius, kink)
 
@@ -772,7 +773,7 @@ def made_problem(
         ValueError: If the kind is unknown or a number is outside its domain.
     """
     data = data or MadeData()
-    _one_of("kind", kind, KINDS)
+    one_of("kind", kind, KINDS)
     dim = _dim(data.dim)
     if kind in POINT_KINDS and kind != "centre":
         return one_point(kind, dim, radius, kink)
@@ -820,7 +821,7 @@ def load_dataset(name: str) -> Dataset:
     Raises:
         ValueError: If the name is unknown.
     """
-    _one_of("name", name, DATASETS)
+    one_of("name", name, DATASETS)
     with np.load(ASSETS / f"{name}.npz", allow_pickle=False) as stored:
         features, targets = stored["features"], stored["targets"]
         names, classes = stored["names"].tolist(), stored["classes"].tolist()
@@ -869,12 +870,12 @@ def table_problem(
             than 64 with the intercept, or a classification has fewer than two classes.
     """
     how = preparation or Preparation()
-    _one_of("kind", kind, tuple(LINKS))
+    one_of("kind", kind, tuple(LINKS))
     a, b = np.array(features, np.float64), np.array(targets, np.float64)
     _check_samples("squares", a[:, :1] if a.ndim == 2 else a, b)
     if how.columns is not None:
         for column in how.columns:
-            _one_of("columns", column, range(a.shape[1]))
+            one_of("columns", column, range(a.shape[1]))
         a = a[:, list(how.columns)]
     if kind in CLASSIFICATION:
         b = _signs(b, how.positive)
@@ -899,7 +900,7 @@ def _signs(targets: Floats, positive: float | None) -> Floats:
     if len(classes) < 2:
         raise ValueError(f"targets must have at least two classes, got {len(classes)}")
     chosen = classes[-1] if positive is None else positive
-    _one_of("positive", chosen, classes.tolist())
+    one_of("positive", chosen, classes.tolist())
     return np.where(targets == chosen, 1.0, -1.0)
 
 
@@ -934,7 +935,7 @@ class Adversary:
     gradient_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, ADVERSARIES)
+        one_of("kind", self.kind, ADVERSARIES)
         _dim(self.dim)
         _check_radius(self.radius)
         if self.kind == "orthogonal" and self.dim < 2:
@@ -985,13 +986,13 @@ class Settings:
     start: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        _whole("n_steps", self.n_steps, 1, MAX_RUN_STEPS)
-        _whole("n_seeds", self.n_seeds, 1, MAX_SEEDS)
-        _whole("batch_size", self.batch_size, 1, 4096)
-        _whole("seed", self.seed, 0, 2**63 - 1)
-        _whole("first_run", self.first_run, 0, MAX_SEEDS)
-        _whole("n_records", self.n_records, 1, 2000)
-        _one_of("order", self.order, ORDERS)
+        whole_number("n_steps", self.n_steps, 1, MAX_RUN_STEPS)
+        whole_number("n_seeds", self.n_seeds, 1, MAX_SEEDS)
+        whole_number("batch_size", self.batch_size, 1, 4096)
+        whole_number("seed", self.seed, 0, 2**63 - 1)
+        whole_number("first_run", self.first_run, 0, MAX_SEEDS)
+        whole_number("n_records", self.n_records, 1, 2000)
+        one_of("order", self.order, ORDERS)
 
 
 def sample_blocks(n_samples: int, settings: Settings) -> Iterator[Indices]:
@@ -1631,7 +1632,7 @@ def trace(
             for `stream`.
     """
     settings = settings or Settings()
-    _whole("seed_number", seed_number, 0, settings.n_seeds - 1)
+    whole_number("seed_number", seed_number, 0, settings.n_seeds - 1)
     if settings.n_steps * problem.dim > MAX_TRACE_CELLS:
         raise ValueError(f"n_steps x d must be at most {MAX_TRACE_CELLS} for a trace")
     alone = replace(settings, n_seeds=1, first_run=settings.first_run + seed_number)
@@ -1680,16 +1681,5 @@ def _joined(
 # --- Checks ---------------------------------------------------------------------------------------
 
 
-def _one_of(name: str, value: Any, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
-
-
-def _whole(name: str, value: int, low: int, high: int) -> int:
-    if not (low <= value <= high and value == int(value)):
-        raise ValueError(f"{name} must be an integer in {low} .. {high}, got {value}")
-    return int(value)
-
-
 def _dim(value: int) -> int:
-    return _whole("dim", value, 1, MAX_DIM)
+    return whole_number("dim", value, 1, MAX_DIM)

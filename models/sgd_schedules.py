@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import number, whole_number
+
 Floats = NDArray[np.float64]
 MAX_STEPS = 10_000_000
 
@@ -52,9 +54,7 @@ def n_steps_of(n_steps: float) -> int:
     Raises:
         ValueError: If it is not a whole number in 1 .. 10^7.
     """
-    if not (1 <= n_steps <= MAX_STEPS and n_steps == int(n_steps)):
-        raise ValueError(f"n_steps must be an integer in 1 .. {MAX_STEPS}, got {n_steps}")
-    return int(n_steps)
+    return whole_number("n_steps", n_steps, 1, MAX_STEPS)
 
 
 def constant(n_steps: int, eta: float) -> Floats:
@@ -140,10 +140,8 @@ def step_decay(n_steps: int, alpha: float, n_stages: int = 4, factor: float = 0.
     Raises:
         ValueError: If n_stages < 1 or factor is not in (0, 1].
     """
-    if not 0 < factor <= 1:
-        raise ValueError(f"factor must be in (0, 1], got {factor}")
-    if n_stages < 1 or n_stages != int(n_stages):
-        raise ValueError(f"n_stages must be an integer >= 1, got {n_stages}")
+    number("factor", factor, 0, 1, above=True)
+    whole_number("n_stages", n_stages, 1)
     t = _times(n_steps)
     return _positive("alpha", alpha) * factor ** np.floor((t - 1) * n_stages / len(t))
 

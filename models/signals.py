@@ -15,15 +15,14 @@ temperature and yearly flow of the Nile of statsmodels (public domain).
 
 import functools
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import number, whole_number
 from models.formula import parse
 
 Array = NDArray[np.float64]
@@ -34,27 +33,13 @@ MAX_POINTS = 100_000  # of a drawn line or an uploaded column
 MAX_SIZE = 1e100  # of a value
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (real and value % 1 == 0 and low <= value <= high):
-        raise ValueError(f"{name} must be a whole number in {low}..{high}, got {value!r}")
-    return int(value)
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (real and low <= value <= high):
-        raise ValueError(f"{name} must be a number in [{low:g}, {high:g}], got {value!r}")
-    return float(value)
-
-
 def sample_times(n_samples: int) -> Array:
     """Return t_k = (k + 1/2)/L, (L,).
 
     Raises:
         ValueError: If n_samples is not a whole number in 1..20 000.
     """
-    count = _whole("n_samples", n_samples, 1, MAX_SAMPLES)
+    count = whole_number("n_samples", n_samples, 1, MAX_SAMPLES)
     return np.asarray((np.arange(count) + 0.5) / count)
 
 
@@ -152,7 +137,7 @@ def make_signal(
     if kind not in GENERATORS:
         raise ValueError(f"kind must be one of {', '.join(GENERATORS)}, got {kind!r}")
     t = sample_times(n_samples)
-    pace = _number("frequency", frequency, 0.1, 1000)
+    pace = number("frequency", frequency, 0.1, 1000)
     own, added = rng.spawn(2)  # so that noise does not shift the path, nor the path the noise
     return GENERATORS[kind](t, pace, own) + white_noise(t.size, added, noise)
 
@@ -167,8 +152,8 @@ def white_noise(n_samples: int, rng: Generator, deviation: float) -> Array:
     Raises:
         ValueError: If n_samples is outside 1..20 000 or deviation outside 0..10.
     """
-    count = _whole("n_samples", n_samples, 1, MAX_SAMPLES)
-    size = _number("noise", deviation, 0, 10)
+    count = whole_number("n_samples", n_samples, 1, MAX_SAMPLES)
+    size = number("noise", deviation, 0, 10)
     if size == 0:
         return np.zeros(count)
     path = np.concatenate([[0.0], np.cumsum(rng.standard_normal(MAX_SAMPLES))])

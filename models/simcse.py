@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import one_of
-from models.similarity import NORM_FLOOR, Floats, as_floats, number, same_shape, unit, whole_number
+from models.checks import number, one_of, whole_number
+from models.similarity import NORM_FLOOR, Floats, as_floats, same_shape, unit
 
 if TYPE_CHECKING:
     import torch

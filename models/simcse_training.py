@@ -32,10 +32,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import adapters, encoder, sentences
-from models.checks import one_of
+from models.checks import number, one_of, whole_number
 from models.encoder import Encoder
 from models.simcse import TEMPERATURE, VARIANTS, simcse_loss
-from models.similarity import number, whole_number
 
 MOST_TOKENS = 64  # of a sentence, [CLS] and [SEP] included, as in Su's runs
 MOST_BATCH = 256

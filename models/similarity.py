@@ -20,7 +20,6 @@ uniformity). Gao, Yao and Chen 2021, arXiv 2104.08821, figures 2, 3, G.1. Ceilin
 """
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import one_of
+from models.checks import number, one_of, whole_number
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]  # float64, or float32 for what comes from an encoder: in as out
@@ -76,30 +75,6 @@ def as_vectors(name: str, values: ArrayLike, least: int = 1) -> Array:
     if len(array) < least or array.shape[1] < 1:
         raise ValueError(f"{name} must be (n, d), n >= {least}, d >= 1, got shape {array.shape}")
     return array
-
-
-def number(name: str, value: Any, low: float, high: float) -> float:
-    """Return a number in [low, high] as float.
-
-    Raises:
-        ValueError: If it is not a real number in there.
-    """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not (real and low <= value <= high):
-        raise ValueError(f"{name} must be a number in [{low:g}, {high:g}], got {value!r}")
-    return float(value)
-
-
-def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Return a count in low..high as int; 8.0 counts as 8, True does not count.
-
-    Raises:
-        ValueError: If it is not a whole number in there.
-    """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not (real and low <= value <= high and value % 1 == 0):
-        raise ValueError(f"{name} must be a whole number in {low}..{high}, got {value!r}")
-    return int(value)
 
 
 def _series(name: str, values: ArrayLike, least: int = 1) -> Floats:

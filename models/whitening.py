@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import one_of
-from models.similarity import Array, Floats, as_floats, as_vectors, number, unit, whole_number
+from models.checks import number, one_of, whole_number
+from models.similarity import Array, Floats, as_floats, as_vectors, unit
 
 FORMS = ("pca", "zca")
 RANK_FLOOR = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import global_pointer
-from models.rope import number
+from models.checks import number
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -399,9 +399,9 @@ def test_extreme_numbers_of_steps_work(make, n_steps):
 @pytest.mark.parametrize("end", [0, 1, -0.1, math.nan, math.inf, "1"])
 def test_bad_ends_are_refused(end):
     for name in ("su", "su_rescaled", "linear", "scaled_linear"):
-        with pytest.raises(ValueError, match=r"end must be a finite number in \(0, 1\)"):
+        with pytest.raises(ValueError, match=r"end must be a number in \(0, 1\)"):
             SCHEDULES[name](10, end=end)
-    with pytest.raises(ValueError, match=r"offset must be a finite number in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"offset must be a number in \[0, 1\]"):
         ddpm.cosine(10, -0.1)
 
 
@@ -430,7 +430,7 @@ def test_other_domains():
         ddpm.q_sample(s, ["a"], 1, [0])
     with pytest.raises(ValueError, match=f"sigma must be one of {', '.join(SIGMAS)}"):
         ddpm.sigma(s, step, "learned")
-    with pytest.raises(ValueError, match=r"share must be a finite number in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"share must be a number in \[0, 1\]"):
         ddpm.sigma(s, step, "between", share=1.1)
     with pytest.raises(ValueError, match="data_std must be"):
         ddpm.sigma(s, step, "optimal", -1)

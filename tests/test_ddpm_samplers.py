@@ -449,7 +449,7 @@ def test_guidance_goes_through_both_predictions(rng):
     free, bound = (lambda x, t: u), (lambda x, t: c)
     assert samplers.guided(free, bound, 1) is bound and samplers.guided(free, bound, 0) is free
     np.testing.assert_allclose(samplers.guided(free, bound, 2)(u, 1), 2 * c - u, atol=1e-12)
-    with pytest.raises(ValueError, match="scale must be a finite number"):
+    with pytest.raises(ValueError, match="scale must be a number"):
         samplers.guided(free, bound, math.inf)
 
 
@@ -551,7 +551,7 @@ def test_bad_times_are_refused(times):
 
 @pytest.mark.parametrize("eta", [-0.1, math.nan, math.inf, "1"])
 def test_bad_etas_are_refused(eta):
-    with pytest.raises(ValueError, match="eta must be a finite number"):
+    with pytest.raises(ValueError, match="eta must be a number"):
         Rule(eta=eta)
 
 
@@ -570,7 +570,7 @@ def test_other_domains():
     with pytest.raises(ValueError, match="predicts must be one of eps, x0, v"):
         samplers.sample(plan, network, START, noises(), "score")
     for clip in (0, -1, math.nan, math.inf):
-        with pytest.raises(ValueError, match="clip must be a finite number"):
+        with pytest.raises(ValueError, match="clip must be a number"):
             samplers.sample(plan, network, START, noises(), clip=clip)
     with pytest.raises(ValueError, match="start must be finite"):
         samplers.sample(plan, network, [[math.nan]], noises())

@@ -344,7 +344,7 @@ def test_delay_step_response_is_scipys():
 
 
 def test_delay_output_domain():
-    with pytest.raises(ValueError, match=r"lag must be in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"lag must be a number in \[0, 1\], got 1.5"):
         hippo.delay_output(Memory("legt"), 1.5)
     with pytest.raises(ValueError, match="measure must be one of legt"):
         hippo.delay_output(Memory("legs"), 0.5)
@@ -540,7 +540,7 @@ def test_short_solve_takes_one_vector_and_refuses_negative_lambda():
     np.testing.assert_allclose(hippo.legs_solve(0.5, [3.0]), [2.0])
     np.testing.assert_array_equal(hippo.legs_solve(0, [3.0, 4.0]), [3.0, 4.0])
     for lam in (-1, math.inf, math.nan, "1"):
-        with pytest.raises(ValueError, match="lam must be at least 0"):
+        with pytest.raises(ValueError, match="lam must be a number at least 0"):
             hippo.legs_solve(lam, [1.0])
 
 

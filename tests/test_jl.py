@@ -55,7 +55,7 @@ def test_points_are_what_their_names_say(rng):
 def test_unknown_kinds_and_counts_are_refused(rng):
     with pytest.raises(ValueError, match="kind must be one of gaussian, .*got 'cube'"):
         jl.make_points("cube", 3, 3, rng)
-    with pytest.raises(ValueError, match="n_samples must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="n_samples must be a whole number at least 1, got 0"):
         jl.make_points("gaussian", 0, 3, rng)
     with pytest.raises(ValueError, match="name must be one of digits, fashion"):
         jl.load_points("faces")
@@ -267,7 +267,7 @@ def test_srht_spreads_a_spike_that_very_sparse_rows_miss():
 def test_matrices_without_data_and_bad_arguments_are_refused(rng):
     with pytest.raises(ValueError, match="kind must be one of .*got 'pca'"):
         jl.matrix("pca", 2, 3, rng)
-    with pytest.raises(ValueError, match="n_components must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="n_components must be a whole number at least 1, got 0"):
         jl.project(np.ones((2, 2)), 0, rng=rng)
     with pytest.raises(ValueError, match="kind must be one of"):
         jl.project(np.ones((2, 2)), 1, "haar", rng=rng)
@@ -529,7 +529,7 @@ def test_trials_come_one_by_one_and_do_not_depend_on_their_number():
     for result in few:
         assert np.array_equal(result.distance_ratio, next(many).distance_ratio)
     assert few[0].max_distortion != few[1].max_distortion
-    with pytest.raises(ValueError, match="n_trials must be an integer >= 1"):
+    with pytest.raises(ValueError, match="n_trials must be a whole number at least 1"):
         next(jl.trials(before, 5, 0.5, n_trials=0, rng=np.random.default_rng(1)))
 
 

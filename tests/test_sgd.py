@@ -616,7 +616,7 @@ def test_preparation():
     ("call", "message"),
     [
         (lambda: made("cubic"), "kind must be one of norm"),
-        (lambda: made("norm", 0), "dim must be an integer in 1 .. 64, got 0"),
+        (lambda: made("norm", 0), "dim must be a whole number in 1..64, got 0"),
         (lambda: made("norm", 65), "got 65"),
         (lambda: made("absolute", noise=-1), "noise and norm must be >= 0"),
         (lambda: made("norm", radius=0), "radius must be in"),
@@ -641,9 +641,9 @@ def test_preparation():
             "columns must be one of 0, got 1",
         ),
         (lambda: sgd.load_dataset("boston"), "name must be one of diabetes"),
-        (lambda: sgd.Settings(0), "n_steps must be an integer in 1 .. 100000, got 0"),
+        (lambda: sgd.Settings(0), "n_steps must be a whole number in 1..100000, got 0"),
         (lambda: sgd.Settings(100_001), "got 100001"),
-        (lambda: sgd.Settings(n_seeds=501), "n_seeds must be an integer in 1 .. 500, got 501"),
+        (lambda: sgd.Settings(n_seeds=501), "n_seeds must be a whole number in 1..500, got 501"),
         (lambda: sgd.Settings(batch_size=0), "batch_size"),
         (lambda: sgd.Settings(order="sorted"), "order must be one of random"),
         (lambda: sgd.Adversary("friendly"), "kind must be one of orthogonal"),
@@ -656,7 +656,7 @@ def test_preparation():
         ),
         (
             lambda: sgd.trace(made("norm"), [1.0], sgd.Settings(1, 3), 3),
-            "seed_number must be an integer in 0 .. 2, got 3",
+            "seed_number must be a whole number in 0..2, got 3",
         ),
     ],
 )

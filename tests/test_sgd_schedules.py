@@ -35,7 +35,7 @@ def test_scale_must_be_positive(name, alpha):
 
 @pytest.mark.parametrize("n_steps", [0, -1, 2.5, 10**7 + 1, math.nan])
 def test_number_of_steps_has_a_domain(n_steps):
-    with pytest.raises(ValueError, match="n_steps must be an integer"):
+    with pytest.raises(ValueError, match="n_steps must be a whole number"):
         q.constant(n_steps, 1)
 
 
@@ -110,7 +110,7 @@ def test_smoothing_removes_one_vanishing_gradient():
         (lambda: q.smoothed_norms([1, 1], 2), "width must be odd"),
         (lambda: q.from_weights([0, 0]), "weights must not all be 0"),
         (lambda: q.warmup_decay(5, 1, 1.0), r"warmup_share must be in \[0, 1\), got 1.0"),
-        (lambda: q.step_decay(5, 1, 0), "n_stages must be an integer >= 1, got 0"),
+        (lambda: q.step_decay(5, 1, 0), "n_stages must be a whole number at least 1, got 0"),
         (lambda: q.step_decay(5, 1, 2, 0), "factor"),
         (lambda: q.AdaGradNorm(0), "scale must be positive"),
         (lambda: q.own_list("1 2 3", 4), "1 or n_steps = 4 entries, got 3"),
