@@ -226,6 +226,7 @@ class _Packer:
 
     def __init__(self) -> None:
         self.words: list[Word] = []
+        self.numbers: dict[tuple[Any, ...], int] = {}
         self.arrays: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def pack(self, node: Any) -> Any:
@@ -237,8 +238,7 @@ class _Packer:
         if kind is list or kind is tuple:
             return [self.pack(child) for child in node]
         if kind is Word:
-            self.words.append(node)
-            return f"§{len(self.words) - 1}§"
+            return f"§{self.number(node)}§"
         if kind is np.ndarray and node.dtype.kind in "fiu":
             key = (node.dtype.str, node.shape, node.tobytes())
             return {"$a": self.arrays.setdefault(key, len(self.arrays))}
@@ -247,6 +247,17 @@ class _Packer:
         if isinstance(node, Mapping):
             return {key: self.pack(child) for key, child in node.items()}
         return node.item() if isinstance(node, np.generic) else node
+
+    def number(self, word: Word) -> int:
+        """Return the number of a word; the same word has the same number where it can be told."""
+        number = len(self.words)
+        try:
+            number = self.numbers.setdefault((word.key, *word.params.items()), number)
+        except TypeError:  # a word or a list within it
+            pass
+        if number == len(self.words):
+            self.words.append(word)
+        return number
 
     def typed_arrays(self) -> list[dict[str, str]]:
         """Return the arrays in the order of their numbers."""
