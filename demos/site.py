@@ -151,7 +151,8 @@ class _Page:
 
     def __init__(self, html: str, frame: "Frame") -> None:
         self.head, _, rest = html.partition(MARK)
-        self.config, end = json.JSONDecoder().raw_decode(rest)
+        config, end = json.JSONDecoder().raw_decode(rest)
+        self.config = _for_the_page(config)
         self.tail = rest[end:]
         self.frame = frame
         self._ready: dict[tuple[Language, str], bytes] = {}
@@ -202,6 +203,41 @@ class _Page:
             f"<script>window.playground = {_json(config)};</script>"
             f'<script src="{version("frame.js")}"></script>'
         )
+
+
+def _for_the_page(config: dict[str, Any]) -> dict[str, Any]:
+    """Return Gradio's configuration without the endpoints that programs call.
+
+    A browser would make a component for every parameter of every endpoint, a third of all.
+    ``/config``, the API and MCP are not touched.
+    """
+    away = {c["id"] for c in config["components"] if c["type"] == "api"}
+
+    def kept(ids: list[int]) -> list[int]:
+        return [number for number in ids if number not in away]
+
+    def pruned(node: dict[str, Any]) -> dict[str, Any]:
+        children = [pruned(c) for c in node.get("children") or [] if c["id"] not in away]
+        return {**node, "children": children} if "children" in node else node
+
+    dependencies = [d for d in config["dependencies"] if not away & {*d["inputs"], *d["outputs"]}]
+    numbers = {d["id"] for d in dependencies}
+    pages = {
+        name: {
+            **page,
+            "components": kept(page["components"]),
+            "dependencies": [n for n in page["dependencies"] if n in numbers],
+            "layout": pruned(page["layout"]),
+        }
+        for name, page in config["page"].items()
+    }
+    return {
+        **config,
+        "components": [c for c in config["components"] if c["id"] not in away],
+        "dependencies": dependencies,
+        "layout": pruned(config["layout"]),
+        "page": pages,
+    }
 
 
 def _interface_words(lang: Language) -> dict[str, str]:
