@@ -16,6 +16,7 @@ from PIL import Image
 from demos import DEMOS
 from demos.controls import Choice, Flag, Integer, Real
 from demos.frame import POOL
+from demos.site import FASTER
 from demos.words import TEXT
 
 PANELS = [panel for demo in DEMOS for panel in demo.panels]
@@ -263,6 +264,25 @@ def test_the_page_opens_in_the_browsers_language(visit):
     assert visitor.lang == "zh"
     assert TEXT["zh"]["frame.ui_name"] in visitor.page.locator("h1").inner_text()
     visitor.check_no_trouble()
+
+
+HEARD = """([slow, fast]) => {
+  const {components, dependencies} = window.gradio_config;
+  const hear = (source) => {
+    const one = new (eval(`(class { ${source} })`))();
+    return components.map(({id}) => {
+      const node = {id, props: {shared_props: {}}};
+      return one.find_attached_events(node, dependencies).props.shared_props.attached_events;
+    });
+  };
+  return [hear(slow), hear(fast)];
+}"""
+
+
+def test_events_are_heard_as_without_our_table(visit):
+    ((slow, fast),) = [pair for pair in FASTER.items() if "find_attached_events" in pair[0]]
+    by_search, by_table = visit().page.evaluate(HEARD, [slow, fast])
+    assert by_search == by_table and sum(map(len, by_search)) > 500
 
 
 def test_only_the_visible_panel_draws_at_first(visit):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from demos import DEMOS
+from demos.site import BUNDLE, FASTER
 from demos.words import TEXT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,6 +100,35 @@ def test_page_and_files_are_compressed(server, coding):
             assert "immutable" in response.headers["cache-control"]
     unpack = {"br": brotli.decompress, "gzip": gzip.decompress, "identity": bytes}[coding]
     assert unpack(raw) == (ROOT / "assets" / "frame.js").read_bytes()
+
+
+def test_the_page_holds_nothing_that_only_programs_call(server):
+    page = config_of(httpx.get(f"{server}/").text)
+    whole = httpx.get(f"{server}/config").json()
+    ids = {c["id"] for c in page["components"]}
+    away = {c["id"] for c in whole["components"]} - ids
+    assert away == {c["id"] for c in whole["components"] if c["type"] == "api"} and away
+
+    def walk(node):
+        yield node["id"]
+        for child in node.get("children", []):
+            yield from walk(child)
+
+    assert set(walk(page["layout"])) - {page["layout"]["id"]} == ids
+    kept = [d["id"] for d in page["dependencies"]]
+    assert all({*d["inputs"], *d["outputs"]} <= ids for d in page["dependencies"])
+    assert page["page"][""]["components"] == [c["id"] for c in page["components"]]
+    assert page["page"][""]["dependencies"] == kept
+    assert len(whole["dependencies"]) - len(kept) == len(PANELS)
+
+
+@pytest.mark.parametrize("slow", FASTER)
+def test_the_bundle_is_served_with_its_faster_half(server, slow):
+    """When this fails after an upgrade of Gradio, look whether the function is still slow."""
+    (file,) = [file for file in BUNDLE.glob("*.js") if slow.encode() in file.read_bytes()]
+    assert file.read_text(encoding="utf-8").count(slow) == 1
+    served = httpx.get(f"{server}/assets/{file.name}").text
+    assert slow not in served and FASTER[slow] in served
 
 
 def test_only_our_files_are_served(server):
