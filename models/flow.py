@@ -23,6 +23,7 @@ Source: Li et al. 2020, arXiv 2011.05864 (BERT-flow); Kingma and Dhariwal 2018, 
 (Glow); Su Jianlin, 2021, kexue.fm/archives/8069 (levels 2, depth 3; whitening as its linear case).
 """
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -154,7 +155,7 @@ def training(
     adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     gaussian, fitted_gaussian = _mean(network, unseen), _mean(network, seen)
     start = Gain(0, gaussian, gaussian, fitted_gaussian, fitted_gaussian, len(seen))
-    best = Flow(linear, _copy(network), start)
+    best = Flow(linear, copy.deepcopy(network), start)
     yield best
     for step in range(1, most + 1):
         rows = torch.randint(len(seen), (min(BATCH, len(seen)),), generator=generator)
@@ -167,7 +168,7 @@ def training(
         now = _mean(network, unseen)
         if math.isfinite(now) and now > best.gain.likelihood:
             gain = replace(start, steps=step, likelihood=now, fitted=_mean(network, seen))
-            best = Flow(linear, _copy(network), gain)
+            best = Flow(linear, copy.deepcopy(network), gain)
         yield best
         if step - best.gain.steps >= PATIENCE:
             return
@@ -190,12 +191,6 @@ def _mean(network: "nn.Module", x: "Tensor") -> float:
 
     with torch.no_grad():
         return float(_log_likelihood(network, x).mean())
-
-
-def _copy(network: "nn.Module") -> "nn.Module":
-    import copy
-
-    return copy.deepcopy(network).eval()
 
 
 def _network(k: int, generator: "torch.Generator") -> "nn.Module":

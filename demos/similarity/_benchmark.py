@@ -549,7 +549,7 @@ def _whitening_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
     found = []
     for name in wish.data:
         gains = [row.value("whiten", name) - row.value("none", name) for row in rows]
-        quantity = W("similarity.benchmark_reading_whitening", data=_data_word(name))
+        quantity = W("similarity.benchmark_reading_whitening", data=W(f"similarity.measure_{name}"))
         found.append(shown(quantity, _above(gains), W("similarity.benchmark_note_whitening")))
     return found
 
@@ -570,7 +570,7 @@ def _simcse_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
         gains = [after.value(way, name) - before.value(way, name) for after, before in both]
         quantity = W(
             "similarity.benchmark_reading_simcse",
-            data=_data_word(name),
+            data=W(f"similarity.measure_{name}"),
             way=W(f"similarity.mark_{way}"),
         )
         found.append(shown(quantity, _above(gains), W("similarity.benchmark_note_simcse")))
@@ -580,10 +580,6 @@ def _simcse_readings(wish: _Wish, rows: Sequence[_Row]) -> list[Reading]:
 def _above(gains: Sequence[float]) -> Word:
     n = sum(gain > 0 for gain in gains)
     return W("similarity.benchmark_of", n=n, all=len(gains))
-
-
-def _data_word(name: str) -> Word:
-    return W(f"similarity.measure_{name}")
 
 
 def _flow_readings(row: _Row) -> list[Reading]:

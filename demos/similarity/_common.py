@@ -141,25 +141,27 @@ class Source:
             raise hub_problem(W("similarity.encoder"), error) from None
 
 
-def before_after(source: Source) -> tuple[Source, Source]:
-    """Return an encoder without its adapter and with it, the shipped one unless it has another.
+def before_after(source: Source, way: str) -> tuple[Source, Source | None]:
+    """Return what gives the vectors before and, where SimCSE is the way, what gives those after.
+
+    That is the encoder without its adapter and with it, the shipped one unless it has another.
 
     Raises:
         InputError: There is no adapter for the encoder.
     """
+    if way != SIMCSE:
+        return source, None
     if not source.adapter and source.encoder not in sentences.ADAPTERS:
-        have = [name for name, language in sentences.ENCODERS.items()
-                if name in sentences.ADAPTERS and language == source.language]  # fmt: skip
+        have = (name for name in sentences.ADAPTERS if sentences.ENCODERS[name] == source.language)
         raise InputError(
             W(
                 "similarity.error_no_adapter",
                 field=W("similarity.encoder"),
                 given=source.name,
-                have=encoder_word((have or list(sentences.ADAPTERS) or [RAW[0]])[0]),
+                have=encoder_word(next(have, RAW[0])),
             )
         )
-    tuned = source if source.adapter else replace(source, adapter=sentences.SHIPPED)
-    return replace(source, adapter=""), tuned
+    return replace(source, adapter=""), replace(source, adapter=source.adapter or sentences.SHIPPED)
 
 
 def gone() -> InputError:

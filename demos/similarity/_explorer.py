@@ -105,17 +105,14 @@ def explorer(
     else:
         given = enough(W("similarity.texts"), lines_of(texts, MOST_SENTENCES))
     source = source_of(encoder, pooling, given.texts, hub, trained)
-    tuned, after = None, None
-    if way == SIMCSE:
-        source, tuned = before_after(source)
-        after = tuned.vectors(given.texts).astype(np.float64)
+    source, tuned = before_after(source, way)
     wish = Way("none" if tuned else way, k, n_removed, beta, gamma)
     away = unused(way, hub=hub, trained=trained) - {"fit", "fit_file"}  # for the framed pair
     away |= {"texts"} if texts_file else set()
     view: View | None = None
     for stage in stages(source, given.texts, fit, fit_file, True, MOST_SENTENCES):
         vectors = stage.own.astype(np.float64)
-        scene = _Scene(given, source, vectors, stage.fit_set, wish, chosen, tuned, after)
+        scene = _Scene(given, source, vectors, stage.fit_set, wish, chosen, tuned)
         view = replace(scene.view(), unused=away)
         yield replace(view, progress=stage.share)
     if view is not None:
@@ -133,12 +130,11 @@ class _Scene:
     way: Way
     chosen: str
     tuned: Source | None  # whose vectors are the ones after, where no way is
-    after: Floats | None
 
     def view(self) -> View:
         fitted = self.fit_set.fitted(self.way)
         before = _cosines(self.vectors)
-        after = _cosines(fitted(self.vectors) if self.after is None else self.after)
+        after = self._under(self.tuned) if self.tuned else _cosines(fitted(self.vectors))
         pair = read_pair(self.chosen, len(before)) or post_processing.most_moved(before, after)
         title = W("similarity.explorer_title_after", way=self._named(fitted))
         return View(
@@ -294,8 +290,11 @@ class _Scene:
             return []
         adapter = "" if source.adapter else sentences.SHIPPED
         other = self.tuned or replace(source, adapter=adapter)
-        found = other.vectors(self.given.texts).astype(np.float64)
-        return [(W("similarity.explorer_other", encoder=other.name), _cosines(found))]
+        return [(W("similarity.explorer_other", encoder=other.name), self._under(other))]
+
+    def _under(self, other: Source) -> Floats:
+        """Return the cosines of the sentences under other weights."""
+        return _cosines(other.vectors(self.given.texts).astype(np.float64))
 
     def _table(self, before: Floats, after: Floats) -> dict[str, Any]:
         n = len(before)

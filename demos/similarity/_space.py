@@ -118,9 +118,7 @@ def space(
     source, sample = _sample(what, texts, texts_file, encoder, pooling, hub, trained)
     if isinstance(source, Given):
         fit = "these"  # nothing else is known of where they come from
-    tuned = None
-    if way == SIMCSE:
-        source, tuned = before_after(source)
+    source, tuned = before_after(source, way)
     wish = Way("none" if tuned else way, k, n_removed, beta, gamma)
     away = unused(way, hub=hub, trained=trained) - {"fit", "fit_file"}  # for the other ways
     away |= {"own": {"texts_file"}, "file": {"texts"}}.get(what, {"texts", "texts_file"})
@@ -170,7 +168,7 @@ class Given(Source):
         rows: (n, d), in the order of the sample.
     """
 
-    rows: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1)), compare=False)
+    rows: Floats = field(compare=False)
 
     @property
     def name(self) -> Word:
